@@ -1,0 +1,471 @@
+"""A made-up ocean and made-up clouds: daily SST with moving eddies and fronts, and what hides it.
+
+Two torch functions do the physics, on CPU or GPU, for a batch of samples at once:
+``ocean_anomalies`` (tracers stirred by a non-divergent flow) and ``cloud_masks`` (drifting random
+fields cut at a level). ``simulate_ocean``, ``simulate_clouds`` and ``observe`` wrap them in xarray.
+"""
+
+import math
+
+import numpy as np
+import pandas as pd
+import torch
+import torch.nn.functional as F
+import xarray as xr
+from scipy.fft import next_fast_len
+from scipy.ndimage import uniform_filter1d
+
+from .coast import ocean_mask
+
+KM_PER_DEGREE = 111.2
+M_PER_S = 86.4  # km per day
+
+Range = float | tuple[float, float]
+
+
+# ---------------------------------------------------------------------------------------------
+# The ocean
+# ---------------------------------------------------------------------------------------------
+def ocean_anomalies(
+    batch: int,
+    T: int,
+    H: int,
+    W: int,
+    generator: torch.Generator | None = None,
+    device: torch.device | str | None = None,
+    cell_km: tuple[float, float] = (25.0, 25.0),
+    amplitude: Range = (0.4, 1.4),
+    eddy_share: Range = (0.2, 0.6),
+    weather_km: Range = (120.0, 350.0),
+    weather_days: Range = (4.0, 12.0),
+    eddy_km: Range = (60.0, 160.0),
+    eddy_days: Range = (30.0, 90.0),
+    flow: Range = (0.05, 0.3),
+    periodic_lon: bool = False,
+) -> torch.Tensor:
+    """Daily SST anomalies of ``batch`` independent pieces of ocean.
+
+    Two tracers are carried by the same eddying, non-divergent flow. *Weather* is forced by the
+    atmosphere: noise with covariance exp(-r / weather_km), forgotten in ``weather_days``. *Eddies* are warm and
+    cold cores that sit on the stream function and drift westward with it, drawn out into fronts
+    and filaments. Every setting that is a pair (low, high) is drawn anew, uniformly, for each sample.
+
+    Parameters
+    ----------
+    batch, T, H, W : samples, days, rows (south to north), columns (west to east).
+    generator : its device is used when ``device`` is not given; the same seed gives the same ocean.
+    cell_km : size (north-south, east-west) of a grid cell.
+    amplitude : standard deviation in K, over many days and a wide sea.
+    eddy_share : part of the variance that belongs to the eddies, 0..1.
+    eddy_km : size of an eddy, about its radius. eddy_days : time in which the flow changes.
+    flow : root mean square speed in m/s.
+    periodic_lon : True when the last column touches the first, as on a global grid.
+
+    Returns
+    -------
+    (batch, T, H, W) float32 in K.
+
+    Raises ``ValueError`` for sizes below 2 (batch and T: below 1) and settings out of range.
+    """
+    _check_sizes(batch, T, H, W)
+    if device is None:
+        device = generator.device if generator is not None else "cpu"
+    draw = _Draw(batch, generator, torch.device(device))
+    share = draw.uniform("eddy_share", eddy_share, low=0, high=1)  # (B,1,1)
+    amplitude = draw.uniform("amplitude", amplitude, low=0)
+    flow = draw.uniform("flow", flow, low=0) * M_PER_S
+    weather_km = draw.uniform("weather_km", weather_km, low=1)
+    weather_days = draw.uniform("weather_days", weather_days, low=0.1)
+    eddy_km = draw.uniform("eddy_km", eddy_km, low=1)
+    eddy_days = draw.uniform("eddy_days", eddy_days, low=0.1)
+
+    box = _Box(H, W, cell_km, periodic_lon, draw.device)
+    stream = _Spectral(box, box.k2 / (box.k2 + eddy_km**-2) ** 4, draw)
+    weather = _Spectral(box, (box.k2 + weather_km**-2) ** -1.5, draw)
+    keep_flow, keep_weather = torch.exp(-1 / eddy_days), torch.exp(-1 / weather_days)
+    # Long Rossby waves go west, the longest fastest; 4 km a day is typical of middle latitudes.
+    drift = torch.exp(1j * box.kx * 4.0 / (1 + box.k2 * eddy_km**2))
+    to_velocity = flow / stream.speed
+
+    psi = stream.noise()  # (B, Hb, Wb/2+1) Fourier coefficients
+    tracer = torch.stack([stream.field(psi), weather.field(weather.noise())], 1)  # (B,2,Hb,Wb)
+    spin_up = 15  # days for the flow to draw fronts out of round blobs
+    days = []
+    for day in range(spin_up + T):
+        psi = keep_flow * drift * psi + torch.sqrt(1 - keep_flow**2) * stream.noise()
+        u, v = stream.velocity(psi)
+        tracer = box.advect(tracer, u * to_velocity, v * to_velocity)
+        eddies, weather_now = tracer.unbind(1)
+        eddies = eddies + (stream.field(psi) - eddies) / 20
+        fresh = weather.field(weather.noise())
+        weather_now = keep_weather * weather_now + torch.sqrt(1 - keep_weather**2) * fresh
+        tracer = torch.stack([eddies, weather_now], 1)
+        if day >= spin_up:
+            days.append(box.cut(tracer))  # (B,2,H,W)
+    parts = torch.stack(days, 2)  # (B,2,T,H,W)
+    # Stirring and interpolation lose variance: put back what each part should have.
+    weights = torch.cat([torch.sqrt(share), torch.sqrt(1 - share)], 1)[..., None, None]  # (B,2,1,1,1)
+    parts = parts * weights * amplitude[..., None, None]
+    return parts.sum(1)  # (B,T,H,W)
+
+
+class _Draw:
+    """Random numbers of one call: a generator, a device and a batch size."""
+
+    def __init__(self, batch, generator, device):
+        self.batch, self.generator, self.device = batch, generator, device
+
+    def normal(self, *shape):
+        return torch.randn(self.batch, *shape, generator=self.generator, device=self.device)
+
+    def uniform(self, name, value, low=-math.inf, high=math.inf):
+        pair = (value, value) if np.isscalar(value) else tuple(value)
+        if len(pair) != 2 or not low <= pair[0] <= pair[1] <= high:
+            raise ValueError(f"{name} must be a number or (low, high) within {low:g}..{high:g}, "
+                             f"saw {value!r}; swap or clip the ends")
+        unit = torch.rand(self.batch, 1, 1, generator=self.generator, device=self.device)
+        return pair[0] + (pair[1] - pair[0]) * unit  # (B,1,1)
+
+
+class _Box:
+    """A doubly periodic box around the piece of ocean, wide enough that its ends do not talk."""
+
+    MIN_KM = 1500.0  # several eddies and weather systems must fit, however small the grid
+
+    def __init__(self, H, W, cell_km, periodic_lon, device):
+        self.H, self.W = H, W
+        dy, dx = (float(c) for c in cell_km)
+        if not (dy > 0 and dx > 0):
+            raise ValueError(f"cell_km must be two positive numbers of km, saw {cell_km!r}; "
+                             "give (north-south, east-west)")
+        rows, columns = self._size(H, dy), W if periodic_lon else self._size(W, dx)
+        # A fine grid would need a huge box: solve it on coarser cells and interpolate.
+        self.coarse = 1.0 if periodic_lon else max(1.0, max(rows, columns) / max(128, 1.25 * max(H, W)))
+        if self.coarse > 1:
+            rows, columns = rows / self.coarse, columns / self.coarse
+        self.dy, self.dx = dy * self.coarse, dx * self.coarse
+        self.rows = next_fast_len(math.ceil(rows), real=True)
+        self.columns = W if periodic_lon else next_fast_len(math.ceil(columns), real=True)
+        ky = torch.fft.fftfreq(self.rows, self.dy, device=device) * 2 * math.pi
+        kx = torch.fft.rfftfreq(self.columns, self.dx, device=device) * 2 * math.pi
+        self.ky, self.kx = ky[:, None], kx[None, :]
+        self.k2 = self.ky**2 + self.kx**2  # (Hb, Wb/2+1), radians per km, squared
+        # Every column of the half spectrum but the first (and an even last) stands for two.
+        self.twice = torch.full_like(kx, 2.0)
+        self.twice[0] = 1
+        if self.columns % 2 == 0:
+            self.twice[-1] = 1
+        y = torch.arange(self.rows, device=device, dtype=torch.float32)
+        x = torch.arange(self.columns, device=device, dtype=torch.float32)
+        self.y, self.x = y[:, None], x[None, :]
+
+    def _size(self, n, cell):
+        return max(n + min(n / 4, 600 / cell), self.MIN_KM / cell)
+
+    def advect(self, tracer, u, v):
+        """Semi-Lagrangian step of one day: each cell takes the value where its water came from.
+
+        tracer (B,C,Hb,Wb); u, v (B,Hb,Wb) in km per day.
+        """
+        flow = torch.stack([u / self.dx, v / self.dy], 1)  # (B,2,Hb,Wb) in cells per day
+        middle = self._sample(flow, flow / 2, "bilinear")  # the flow met half-way along the path
+        return self._sample(tracer, middle, "bicubic")
+
+    def _sample(self, field, back, mode):
+        """field (B,C,Hb,Wb) at each cell minus ``back`` (B,2,Hb,Wb) cells, around the periodic box."""
+        limit = min(self.rows, self.columns) // 2
+        pad = min(12, limit)
+        back = back.clamp(-(pad - 3), pad - 3)
+        wide = F.pad(field, (pad, pad, pad, pad), mode="circular")
+        x = 2 * (self.x + pad - back[:, 0]) / (self.columns + 2 * pad - 1) - 1
+        y = 2 * (self.y + pad - back[:, 1]) / (self.rows + 2 * pad - 1) - 1
+        return F.grid_sample(wide, torch.stack([x, y], -1), mode=mode, align_corners=True)
+
+    def cut(self, field):
+        """(B,C,Hb,Wb) -> (B,C,H,W): the piece asked for, interpolated if the box is coarser."""
+        if self.coarse == 1:
+            return field[..., : self.H, : self.W]
+        h, w = math.ceil(self.H / self.coarse) + 1, math.ceil(self.W / self.coarse) + 1
+        size = (round(h * self.coarse), round(w * self.coarse))
+        fine = F.interpolate(field[..., :h, :w], size=size, mode="bicubic", align_corners=False)
+        return fine[..., : self.H, : self.W]
+
+
+class _Spectral:
+    """Random fields of unit variance with a given power per wavenumber, in Fourier space."""
+
+    def __init__(self, box, power, draw):
+        self.box, self.draw = box, draw
+        total = (power * box.twice).sum((-2, -1), keepdim=True)  # (B,1,1)
+        power = power / total * (box.rows * box.columns)
+        self.root = torch.sqrt(power)  # (B, Hb, Wb/2+1)
+        # Root mean square of the flow's speed for a stream function of unit variance.
+        speed2 = (power * box.k2 * box.twice).sum((-2, -1), keepdim=True)
+        self.speed = torch.sqrt(speed2 / (box.rows * box.columns))
+
+    def noise(self):
+        return torch.fft.rfft2(self.draw.normal(self.box.rows, self.box.columns)) * self.root
+
+    def field(self, coefficients):
+        return torch.fft.irfft2(coefficients, s=(self.box.rows, self.box.columns))
+
+    def velocity(self, psi):
+        """u = -d psi/dy, v = d psi/dx: no divergence, whatever psi is."""
+        return self.field(-1j * self.box.ky * psi), self.field(1j * self.box.kx * psi)
+
+
+def climatological_sst(lat, dayofyear) -> np.ndarray:
+    """Zonal-mean SST in degC: (T,) days and (H,) degrees north -> (T,H).
+
+    A smooth curve through the observed zonal mean; the yearly swing is largest near 40 degrees,
+    larger in the north, and peaks about two months after the summer solstice of its hemisphere.
+    """
+    lat, day = np.asarray(lat, float), np.asarray(dayofyear, float)[:, None]
+    mean = -1.8 + 30.0 * np.exp(-np.abs(lat / 45.0) ** 2.9)
+    swing = np.where(lat > 0, 4.5, 3.0) * np.exp(-((np.abs(lat) - 40) / 18) ** 2)
+    peak = np.where(lat > 0, 235.0, 50.0)
+    return np.maximum(mean + swing * np.cos(2 * np.pi * (day - peak) / 365.25), -1.8)
+
+
+def simulate_ocean(
+    lat: tuple[float, float] = (-45.0, -37.0),
+    lon: tuple[float, float] = (147.0, 155.0),
+    shape: tuple[int, int] = (64, 64),
+    start: str = "2001-01-01",
+    days: int = 365,
+    seed: int = 0,
+    device: torch.device | str = "cpu",
+    **anomaly,
+) -> xr.Dataset:
+    """Complete daily SST of any region: seasonal cycle, large-scale gradient, eddies and fronts.
+
+    Parameters
+    ----------
+    lat, lon : outer edges (south, north) and (west, east) in degrees. ``lon=(170, -170)`` crosses
+        the dateline; 360 degrees of longitude make a globe whose east meets its west.
+    shape : (rows, columns). start, days : first day and number of days. seed : same seed, same ocean.
+    anomaly : settings handed to ``ocean_anomalies`` (amplitude in K, eddy_km, ...).
+
+    Returns
+    -------
+    Dataset with ``sst`` (time, lat, lon) degC float32, land NaN, and ``ocean_mask`` (lat, lon) bool.
+    Latitude and longitude ascend; across the dateline longitude runs past 180.
+
+    Raises ``ValueError`` for edges outside -90..90, an empty region, or a shape below 2 x 2.
+    """
+    lat, lon = _cell_centres(lat, lon, shape)
+    if not isinstance(days, (int, np.integer)) or days < 1:
+        raise ValueError(f"days must be a whole number of at least 1, saw {days!r}; ask for more days")
+    time = pd.date_range(start, periods=days)
+    dlat, dlon = lat[1] - lat[0], lon[1] - lon[0]
+    shrink = max(float(np.cos(np.deg2rad(lat)).mean()), 0.05)
+    cell_km = (dlat * KM_PER_DEGREE, dlon * KM_PER_DEGREE * shrink)
+    settings = {"amplitude": 0.9, "eddy_share": 0.4, "weather_km": 225.0, "weather_days": 7.0,
+                "eddy_km": 100.0, "eddy_days": 60.0, "flow": 0.15} | anomaly
+    periodic = bool(abs(dlon * lon.size - 360) < 1e-6)
+    generator = torch.Generator(device).manual_seed(int(seed))
+    anomalies = ocean_anomalies(1, days, *shape, generator=generator, device=device, cell_km=cell_km,
+                                periodic_lon=periodic, **settings)[0].cpu().numpy()
+    mean = climatological_sst(lat, time.dayofyear)[:, :, None]  # (T,H,1)
+    ocean = ocean_mask(lat, lon)
+    sst = np.maximum(mean + anomalies, -1.8).astype("float32")
+    sst[:, ~ocean] = np.nan
+    return xr.Dataset(
+        {
+            "sst": (("time", "lat", "lon"), sst, {
+                "standard_name": "sea_surface_temperature", "units": "degree_Celsius",
+                "long_name": "simulated daily sea surface temperature"}),
+            "ocean_mask": (("lat", "lon"), ocean, {
+                "standard_name": "sea_binary_mask", "long_name": "True where the cell is ocean"}),
+        },
+        coords={
+            "time": time,
+            "lat": ("lat", lat, {"standard_name": "latitude", "units": "degrees_north", "axis": "Y"}),
+            "lon": ("lon", lon, {"standard_name": "longitude", "units": "degrees_east", "axis": "X"}),
+        },
+        attrs={"Conventions": "CF-1.11", "title": "Simulated sea surface temperature",
+               "source": f"sst_tutorial.simulate_ocean, seed {seed}"},
+    )
+
+
+def _cell_centres(lat, lon, shape):
+    (south, north), (west, east), (H, W) = lat, lon, shape
+    if not -90 <= south < north <= 90:
+        raise ValueError(f"lat must be (south, north) within -90..90 degrees, saw {lat!r}; "
+                         "swap or clip the edges")
+    if east <= west:
+        east = east + 360  # a region across the dateline, or a whole circle
+    if not (np.isfinite([west, east]).all() and -360 <= west < east <= west + 360 and east <= 540):
+        raise ValueError(f"lon must be (west, east) in degrees, at most 360 apart, saw {lon!r}; "
+                         "use 0..360 or -180..180")
+    _check_sizes(1, 1, H, W)
+    dlat, dlon = (north - south) / H, (east - west) / W
+    return south + dlat * (np.arange(H) + 0.5), west + dlon * (np.arange(W) + 0.5)
+
+
+def _check_sizes(batch, T, H, W):
+    for name, value, least in (("batch", batch, 1), ("T", T, 1), ("H", H, 2), ("W", W, 2)):
+        if not isinstance(value, (int, np.integer)) or value < least:
+            raise ValueError(f"{name} must be a whole number of at least {least}, saw {value!r}; "
+                             "ask for a larger piece of ocean")
+
+
+# ---------------------------------------------------------------------------------------------
+# The clouds
+# ---------------------------------------------------------------------------------------------
+def cloud_masks(
+    batch: int,
+    T: int,
+    H: int,
+    W: int,
+    cover: float | torch.Tensor = 0.8,
+    generator: torch.Generator | None = None,
+    device: torch.device | str | None = None,
+    cell_km: tuple[float, float] = (25.0, 25.0),
+    swath: bool = True,
+    periodic_lon: bool = False,
+) -> torch.Tensor:
+    """Where clouds and swath edges hide the sea: (batch, T, H, W) bool, True = hidden.
+
+    ``cover`` is the hidden share of all cells and days, 0.30..0.95: one number, or a tensor (batch,).
+    Single days run from almost clear to overcast. Raises ``ValueError`` for a cover out of range.
+    """
+    field, off = _cloud_fields(batch, T, H, W, generator, device, cell_km, swath, periodic_lon)
+    cover = _check_cover(cover).to(field.device).expand(batch)
+    everywhere = torch.ones(H, W, dtype=torch.bool, device=field.device)
+    return _cut_at_cover(field, off, cover, everywhere)
+
+
+def _check_cover(cover):
+    cover = torch.as_tensor(cover, dtype=torch.float32)
+    if cover.ndim > 1 or not bool(((cover >= 0.3) & (cover <= 0.95)).all()):
+        raise ValueError(f"cover must be a share within 0.30..0.95, saw {cover.tolist()}; "
+                         "0.8 means that clouds hide 80 % of the sea")
+    return cover
+
+
+def _cloud_fields(batch, T, H, W, generator, device, cell_km, swath, periodic_lon):
+    """Thickness (B,T,H,W), the larger the cloudier, and the cells off the swath (B,T,H,W) bool."""
+    _check_sizes(batch, T, H, W)
+    if device is None:
+        device = generator.device if generator is not None else "cpu"
+    draw = _Draw(batch, generator, torch.device(device))
+    box = _Box(H, W, cell_km, periodic_lon, draw.device)
+    size_km = draw.uniform("size_km", (200.0, 600.0))
+    cloud = _Spectral(box, (box.k2 + size_km**-2) ** -1.4, draw)
+    # Weather systems live for days, small clouds for hours: memory fades with wavenumber.
+    days = draw.uniform("days", (1.5, 4.0)) / (1 + (box.k2 * size_km**2) ** 0.5 / 2)
+    keep = torch.exp(-1 / days)  # (B, Hb, Wb/2+1)
+    wind_x = draw.uniform("wind", (-100.0, 400.0))  # km a day, mostly from the west
+    wind_y = draw.uniform("wind", (-100.0, 100.0))
+    drift = torch.exp(-1j * (box.kx * wind_x + box.ky * wind_y))
+    now, fields = cloud.noise(), []
+    for _ in range(T):
+        now = keep * drift * now + torch.sqrt(1 - keep**2) * cloud.noise()
+        fields.append(box.cut(cloud.field(now)[:, None])[:, 0])  # (B,H,W)
+    field = torch.stack(fields, 1)  # (B,T,H,W)
+    return field, _off_swath(draw, T, H, W, cell_km) if swath else torch.zeros_like(field, dtype=torch.bool)
+
+
+def _off_swath(draw, T, H, W, cell_km):
+    """Bands a polar orbiter missed, (B,T,H,W) bool: slanted, 12 % of all, elsewhere every day."""
+    y = torch.arange(H, device=draw.device) * cell_km[0]
+    x = torch.arange(W, device=draw.device) * cell_km[1]
+    across = x[None, :] + 0.2 * y[:, None]  # (H,W) km; tracks lean about 11 degrees from north
+    phase = torch.rand(draw.batch, T, 1, 1, generator=draw.generator, device=draw.device)
+    return (across / 2800 + phase) % 1 < 0.12
+
+
+def _cut_at_cover(field, off, cover, ocean):
+    """Level of each sample such that the hidden share of the ocean is ``cover``."""
+    field = field.masked_fill(off, math.inf)
+    values = field[..., ocean].flatten(1)  # (B,N)
+    if values.shape[1] > 1_000_000:  # a million cells fix the level well enough
+        values = values[:, torch.randperm(values.shape[1], device=values.device)[:1_000_000]]
+    ordered = values.sort(1).values
+    rank = ((1 - cover) * (values.shape[1] - 1)).round().long()  # (B,)
+    level = ordered.gather(1, rank[:, None])[..., None, None]  # (B,1,1,1)
+    return field > level
+
+
+def simulate_clouds(
+    daily: xr.Dataset | xr.DataArray,
+    cover: float = 0.8,
+    seed: int = 0,
+    clear_sky_bias: float = 0.0,
+    swath: bool = True,
+) -> xr.DataArray:
+    """Clouds over a simulated (or any complete) daily SST: ``cloudy`` (time, lat, lon), True = hidden.
+
+    Parameters
+    ----------
+    daily : Dataset with ``sst``, or the DataArray (time, lat, lon) itself; land is NaN.
+    cover : share of ocean cells and days hidden, 0.30..0.95, met within 0.02.
+    clear_sky_bias : K by which the sea that is seen is warmer than all of it on average, because skies
+        clear over warm water and under high pressure; 0 means that clouds know nothing of the sea.
+    swath : also hide the bands between two passes of the satellite.
+
+    Raises ``ValueError`` for a cover out of range or a bias the sea is too uniform to give.
+    """
+    sst = daily["sst"] if isinstance(daily, xr.Dataset) else daily
+    values = sst.values
+    T, H, W = values.shape
+    ocean = np.isfinite(values).any(0)
+    lat, lon = sst["lat"].values, sst["lon"].values
+    dlat, dlon = abs(float(lat[1] - lat[0])), abs(float(lon[1] - lon[0]))
+    shrink = max(float(np.cos(np.deg2rad(lat)).mean()), 0.05)
+    cell_km = (dlat * KM_PER_DEGREE, dlon * KM_PER_DEGREE * shrink)
+    cover = _check_cover(cover)
+    generator = torch.Generator().manual_seed(int(seed))
+    field, off = _cloud_fields(1, T, H, W, generator, None, cell_km, swath,
+                               bool(abs(dlon * lon.size - 360) < 1e-6))
+    if clear_sky_bias:
+        field = _prefer_warm(field, values, ocean, float(cover), clear_sky_bias)
+    cloudy = _cut_at_cover(field, off, cover.reshape(1), torch.as_tensor(ocean))[0].numpy()
+    return xr.DataArray(cloudy, sst.coords, sst.dims, name="cloudy",
+                        attrs={"long_name": "True where cloud or a missed swath hides the sea"})
+
+
+def _prefer_warm(field, sst, ocean, cover, bias):
+    """Mix the cloud field with minus the SST anomaly so that clear cells are ``bias`` K warmer.
+
+    For two Gaussian fields of correlation r, cells above a level of one have a mean of the other of
+    r * std * density(level) / share above; solve for r.
+    """
+    month = min(31, sst.shape[0])
+    filled = np.where(ocean, np.nan_to_num(sst), 0)
+    anomaly = filled - uniform_filter1d(filled, month, axis=0, mode="nearest")
+    std = float(anomaly[:, ocean].std())
+    level = float(torch.special.ndtri(torch.tensor(1 - cover)))
+    density = math.exp(-level**2 / 2) / math.sqrt(2 * math.pi)
+    most = std * density / (1 - cover)
+    r = bias / most if most > 0 else math.inf
+    if abs(r) > 0.95:
+        raise ValueError(f"clear_sky_bias must be within +-{0.95 * most:.2f} K for this sea and cover, "
+                         f"saw {bias:g}; ask for less, or for more cover")
+    warm = torch.as_tensor(anomaly / std, dtype=torch.float32)
+    return math.sqrt(1 - r * r) * field / field.std() - r * warm
+
+
+def observe(
+    daily: xr.Dataset | xr.DataArray, cloudy: xr.DataArray, noise: float = 0.3, seed: int = 0
+) -> xr.Dataset:
+    """What a satellite would report: ``sst`` with NaN under ``cloudy`` and retrieval noise elsewhere.
+
+    ``noise`` is the standard deviation in K of an error drawn for every cell and day on its own.
+    Raises ``ValueError`` for a negative noise or grids that differ.
+    """
+    if not noise >= 0:
+        raise ValueError(f"noise must be a standard deviation in K of at least 0, saw {noise!r}; "
+                         "0.3 is usual for an infrared radiometer")
+    sst = daily["sst"] if isinstance(daily, xr.Dataset) else daily
+    if cloudy.shape != sst.shape:
+        raise ValueError(f"cloudy must have the shape of daily {sst.shape}, saw {cloudy.shape}; "
+                         "make the clouds from the same daily field")
+    error = noise * np.random.default_rng(seed).standard_normal(sst.shape, dtype="float32")
+    seen = (sst + error).where(~cloudy).astype("float32").assign_attrs(sst.attrs)
+    seen.attrs["long_name"] = "daily sea surface temperature seen between clouds"
+    out = seen.rename("sst").to_dataset()
+    if isinstance(daily, xr.Dataset) and "ocean_mask" in daily:
+        out["ocean_mask"] = daily["ocean_mask"]
+    return out.assign_attrs(daily.attrs if isinstance(daily, xr.Dataset) else {})
