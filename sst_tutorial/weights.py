@@ -1,0 +1,84 @@
+"""Save and load trained networks as safetensors, with everything needed to rebuild them inside.
+
+A file holds the state_dict; its metadata holds the constructor arguments of
+`SpatioTemporalModel`, the `Settings` of the input, and the command that trained it. Pickles are
+refused: they can run code.
+"""
+
+import json
+from dataclasses import asdict
+from importlib.resources import files
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+from sst_tutorial.model import SpatioTemporalModel
+from sst_tutorial.months import Settings
+
+FORMAT = "sst_tutorial 1"
+SHIPPED = files("sst_tutorial") / "weights"
+DEFAULT = "ocean-1"
+
+
+def save_weights(path, model: nn.Module, config: dict, settings: Settings, about: dict) -> None:
+    """Write `model` to `path` (safetensors).
+
+    config: the constructor arguments of `SpatioTemporalModel`. about: anything worth knowing
+    (training command, data, scores); must turn into JSON.
+    """
+    metadata = {
+        "format": FORMAT,
+        "config": json.dumps(config),
+        "settings": json.dumps(asdict(settings)),
+        "about": json.dumps(about),
+    }
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    save_file(state, str(path), metadata)
+
+
+def find_weights(name_or_path=None) -> Path:
+    """Path of a shipped set of weights by name (None = the default), or of a user's own file."""
+    name = DEFAULT if name_or_path is None else str(name_or_path)
+    shipped = Path(str(SHIPPED / f"{name}.safetensors"))
+    path = shipped if shipped.exists() else Path(name)
+    if not path.is_file():
+        names = sorted(p.stem for p in Path(str(SHIPPED)).glob("*.safetensors"))
+        raise ValueError(f"model {name!r} is neither a file nor a shipped name; shipped: {names}")
+    return path
+
+
+def read_metadata(path) -> dict:
+    """Config, settings and about of a weights file, as a dict of dicts."""
+    try:
+        with safe_open(str(path), "pt") as f:
+            metadata = f.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise ValueError(
+            f"{path} is not a readable safetensors file ({error}); it may be truncated, or a "
+            "pickle (.pt, .pth), which is refused because it can run code"
+        ) from error
+    if metadata.get("format") != FORMAT:
+        raise ValueError(
+            f"{path} has format {metadata.get('format')!r}, expected {FORMAT!r}; write it with "
+            "sst_tutorial.weights.save_weights"
+        )
+    return {key: json.loads(metadata[key]) for key in ("config", "settings", "about")}
+
+
+def load_weights(name_or_path=None) -> tuple[SpatioTemporalModel, Settings]:
+    """Rebuild a trained network, in eval mode, on the CPU: (model, settings).
+
+    name_or_path: a shipped name, a path, or None for the default.
+    """
+    path = find_weights(name_or_path)
+    metadata = read_metadata(path)
+    model = SpatioTemporalModel(**metadata["config"])
+    with safe_open(str(path), "pt") as f:
+        state = {name: f.get_tensor(name) for name in f.keys()}
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as error:
+        raise ValueError(f"{path} holds another architecture than its config says: {error}") from error
+    return model.eval(), Settings(**metadata["settings"])
