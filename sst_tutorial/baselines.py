@@ -11,7 +11,11 @@ Every rival is a function `f(sst, ocean_mask, climatology=None, **parameters) ->
 Chapter: *Baselines you must beat*.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
+import scipy.linalg
+import scipy.optimize
 import torch
 import torch.nn.functional as F
 
@@ -54,7 +58,8 @@ def normalised_convolution(values, observed, cells, days):
         values = values.to(torch.promote_types(values.dtype, torch.float32))
         values = torch.where(seen, values, 0.0)  # not `values * seen`: NaN * 0 is NaN
         sums = torch.cat([values, seen.to(values.dtype)])  # (2B, T, H, W)
-        # A Gaussian is separable: three dense products, each over one axis, beat one 3-D window.
+        # A Gaussian is separable: one product with a dense matrix per axis. On a CPU that is
+        # faster than 1-D convolutions (720 x 1440 map: 2 s against 10 s) and has no cut-off.
         sums = sums @ _gaussian_matrix(W, cells, sums)  # over W
         sums = _gaussian_matrix(H, cells, sums) @ sums  # over H
         sums = _gaussian_matrix(T, days, sums) @ sums.flatten(2)  # (2B, T, HW), over T
@@ -148,12 +153,13 @@ def _smooth_mean(total, count, block, prior_count):
     return mean[:H, :W]
 
 
-def background(sst, ocean_mask, block=4, prior_count=10.0):
+def background(sst, ocean_mask, block=4, prior_count=20.0):
     """Prior mean of a month from its own observations, where there is no climatology.
 
     A smooth map (nothing finer than `block` cells) constant over the month; a second pass leaves
     out what lies more than 4 robust standard deviations from the first. It follows gradients as
-    wide as the globe, at a cost linear in the number of cells.
+    wide as the globe, at a cost linear in the number of cells. `prior_count` (see `_smooth_mean`)
+    and `block` were chosen on 2011-2012 off Tasmania; a trend in time gained 0.003 K there.
 
     sst: (T, H, W) degC, NaN = gap. ocean_mask: (H, W) bool. Returns (T, H, W) degC (a read-only
     view of one map), finite everywhere, land included. One observation gives a constant map; none
@@ -213,3 +219,214 @@ def gaussian(sst, ocean_mask, climatology=None, cells=1.2, days=3.0):
     x = torch.from_numpy(anomaly.astype(np.float32))[None]  # (1, T, H, W)
     mean = gaussian_mean(x, torch.isfinite(x), cells, days)[0].numpy()
     return np.where(ocean_mask, prior + mean, np.nan)
+
+
+def linear_in_time(sst, ocean_mask, climatology=None):
+    """Anomalies of each cell joined by straight lines in time, held constant at both ends."""
+    anomaly, prior, ocean_mask = _anomaly(sst, ocean_mask, climatology)
+    seen = np.isfinite(anomaly)
+    T = len(anomaly)
+    day = np.arange(T)[:, None, None]
+    before = np.maximum.accumulate(np.where(seen, day, -1), 0)  # last seen day, -1 = none yet
+    after = np.minimum.accumulate(np.where(seen, day, T)[::-1], 0)[::-1]  # next one, T = none
+    before, after = np.where(before < 0, after, before), np.where(after == T, before, after)
+    left = np.take_along_axis(anomaly, before.clip(0, T - 1), 0)
+    right = np.take_along_axis(anomaly, after.clip(0, T - 1), 0)
+    filled = left + (right - left) * (day - before) / np.maximum(after - before, 1)
+    mean = np.where(seen.any(0), filled.mean(0), _mean_of_seen(anomaly, 0.0))
+    return np.where(ocean_mask, prior + mean, np.nan)
+
+
+@dataclass(frozen=True)
+class Covariance:
+    """Covariance of SST anomalies at distance r (cells) and lag t (days), in K^2:
+
+    short_variance exp(-r / short_cells - t / short_days)
+    + long_variance exp(-(r / long_cells)^2 - t / long_days), plus noise_variance on each retrieval.
+
+    The defaults were tuned on 2011-2012 off Tasmania (0.25 degree cells, retrieval noise 0.3 K).
+    """
+
+    short_variance: float = 0.6
+    short_cells: float = 9.0
+    short_days: float = 7.0
+    long_variance: float = 0.4
+    long_cells: float = 72**0.5
+    long_days: float = 60.0
+    noise_variance: float = 0.09
+
+    def space(self, r):
+        """The two spatial factors at distances r, variances included."""
+        return (
+            self.short_variance * np.exp(-r / self.short_cells),
+            self.long_variance * np.exp(-((r / self.long_cells) ** 2)),
+        )
+
+    def time(self, t):
+        """The two temporal factors at lags t >= 0."""
+        return np.exp(-t / self.short_days), np.exp(-t / self.long_days)
+
+
+def optimal_interpolation(
+    sst, ocean_mask, climatology=None, covariance=Covariance(), max_observations=20_000
+):
+    """Best linear estimate of the month mean, given the covariance of anomalies and the noise.
+
+    Solves (C + noise I) a = anomalies by Cholesky in float64 and multiplies by the covariance of
+    each cell's *month mean* with each observation, so no daily map is ever made (Bretherton,
+    Davis & Fandry 1976). Time grows with the cube of the number of observations, memory with its
+    square: more than `max_observations` (3.2 GB at 20000) is a ValueError.
+    """
+    anomaly, prior, ocean_mask = _anomaly(sst, ocean_mask, climatology)
+    day, row, col = np.nonzero(np.isfinite(anomaly))  # sorted by day
+    n = len(day)
+    if n > max_observations:
+        raise ValueError(
+            f"sst holds {n} observations, more than max_observations={max_observations}: "
+            "cut the region into smaller tiles, or use gaussian"
+        )
+    if n == 0:
+        return np.where(ocean_mask, prior, np.nan)
+    cells, index = np.unique(np.stack([row, col], 1), axis=0, return_inverse=True)
+    index = index.reshape(n)
+    between = np.linalg.norm(cells[:, None] - cells[None], axis=-1)  # distances of seen cells
+    short, long = covariance.space(between)
+    matrix = np.empty((n, n))
+    for today in np.unique(day):  # one day's rows at a time keep the temporaries small
+        rows = np.flatnonzero(day == today)
+        short_lag, long_lag = covariance.time(np.abs(day - today))  # (n,)
+        pairs = np.ix_(index[rows], index)
+        matrix[rows] = short[pairs] * short_lag + long[pairs] * long_lag
+    matrix.flat[:: n + 1] += covariance.noise_variance
+    factor = scipy.linalg.cho_factor(matrix.T, lower=True, overwrite_a=True, check_finite=False)
+    weight = scipy.linalg.cho_solve(factor, anomaly[day, row, col].astype(float))
+    mean = _mean_of_weighted(anomaly.shape, day, cells, index, weight, covariance)
+    return np.where(ocean_mask, prior + mean, np.nan)
+
+
+def _mean_of_weighted(shape, day, cells, index, weight, covariance):
+    """Month mean (H, W) from the weights of the observations.
+
+    Both terms of the covariance are space times time, so the mean over the month's days acts on
+    the time factor alone, and the observations of one cell add up before the map is made.
+    """
+    T, H, W = shape
+    lag = np.abs(np.arange(T)[:, None] - day)  # (T, n)
+    cell_weight = [
+        np.bincount(index, factor.mean(0) * weight, minlength=len(cells))
+        for factor in covariance.time(lag)
+    ]
+    mean = np.empty((H, W))
+    for row in range(H):
+        distance = np.hypot(row - cells[:, 0], np.arange(W)[:, None] - cells[:, 1])  # (W, cells)
+        mean[row] = sum(s @ w for s, w in zip(covariance.space(distance), cell_weight))
+    return mean
+
+
+def fit_covariance(anomaly, max_cells=16, max_days=45, noise_variance=0.09):
+    """Least-squares fit of a `Covariance` to complete daily anomalies.
+
+    anomaly: (days, H, W) K, consecutive days, NaN on land only; give the fitting years, never the
+    years to be judged. Compares along rows and columns up to `max_cells` and `max_days` apart.
+    `noise_variance` (K^2) is the retrieval's and is passed through: complete maps do not tell it.
+    """
+    anomaly = np.asarray(anomaly, dtype=np.float32)
+    if anomaly.ndim != 3 or len(anomaly) <= max_days or min(anomaly.shape[1:]) <= max_cells:
+        raise ValueError(
+            f"anomaly must be (days, H, W) with more than {max_days} days and {max_cells} cells "
+            f"a side, got shape {anomaly.shape}"
+        )
+    lags = [(r, t) for r in range(0, max_cells + 1, 2) for t in range(0, max_days + 1, 3)]
+    measured = np.array([_lagged_covariance(anomaly, *lag) for lag in lags])
+    r, t = np.array(lags, dtype=float).T
+
+    def misfit(logs):  # logarithms keep all six parameters positive
+        trial = Covariance(*np.exp(logs))
+        return sum(s * f for s, f in zip(trial.space(r), trial.time(t))) - measured
+
+    variance = measured[0]
+    start = [0.5 * variance, 5.0, 5.0, 0.5 * variance, 10.0, 50.0]
+    # Beyond four times the longest lag a scale is indistinguishable from infinity.
+    most = [np.inf, 4 * max_cells, 4 * max_days] * 2
+    found = scipy.optimize.least_squares(misfit, np.log(start), bounds=(-np.inf, np.log(most)))
+    return Covariance(*(float(x) for x in np.exp(found.x)), noise_variance)
+
+
+def _lagged_covariance(anomaly, r, t):
+    """Mean product of anomalies r cells (along rows or columns) and t days apart."""
+    N, H, W = anomaly.shape
+    # Daily anomalies hardly change in 5 days: every fifth start is as good and 5 times faster.
+    today, later = anomaly[: N - t : 5], anomaly[t::5]
+    along_rows = today[:, : H - r] * later[:, r:]
+    along_columns = today[:, :, : W - r] * later[:, :, r:]
+    return 0.5 * (np.nanmean(along_rows, dtype=float) + np.nanmean(along_columns, dtype=float))
+
+
+def _fill_with_eofs(matrix, seen, rank, tolerance=1e-3, max_iterations=100):
+    """Replace unseen entries by those of the matrix's own rank-`rank` SVD, until they settle.
+
+    matrix: (cells, T). The leading right singular vectors come from its small Gram matrix.
+    """
+    n = matrix.shape[1]
+    scale = matrix[seen].std()
+    for _ in range(max_iterations):
+        gram = matrix.T @ matrix
+        leading = scipy.linalg.eigh(gram, subset_by_index=[n - rank, n - 1])[1]  # (n, rank)
+        filled = np.where(seen, matrix, (matrix @ leading) @ leading.T)
+        change = np.sqrt(np.mean((filled - matrix) ** 2))
+        matrix = filled
+        if change <= tolerance * scale:
+            break
+    return matrix
+
+
+def _chosen_rank(matrix, seen, held_out, max_rank, patience=2):
+    """Rank (0 = no EOF at all) with the smallest error on the held-out observations.
+
+    Stops once `patience` ranks in a row did not improve on the best.
+    """
+    truth = matrix[held_out]
+    trial = np.where(held_out, 0.0, matrix)
+    errors = [np.sqrt(np.mean(truth**2))]
+    for rank in range(1, max_rank + 1):
+        trial = _fill_with_eofs(trial, seen & ~held_out, rank)  # starts from the rank before
+        errors.append(np.sqrt(np.mean((trial[held_out] - truth) ** 2)))
+        if rank - np.argmin(errors) >= patience:
+            break
+    return int(np.argmin(errors))
+
+
+def dineof(sst, ocean_mask, climatology=None, max_rank=8, held_out=0.05, seed=0):
+    """DINEOF: the gaps of the month's anomalies filled by an iterated truncated SVD.
+
+    Gaps start at the mean anomaly. The rank, 0 to `max_rank`, is the one that best predicts a
+    random share `held_out` of the observations, put aside; then the fill is repeated with all of
+    them (Beckers & Rixen 2003). One month is few images for an EOF method, yet on 2011-2012 a
+    whole year at once was no better. The same `seed` gives the same result.
+    """
+    if not 0 < held_out < 1:
+        raise ValueError(f"held_out must be a share between 0 and 1, got {held_out}")
+    anomaly, prior, ocean_mask = _anomaly(sst, ocean_mask, climatology)
+    matrix = anomaly[:, ocean_mask].T.astype(float)  # (cells, T)
+    seen = np.isfinite(matrix)
+    offset = matrix[seen].mean() if seen.any() else 0.0
+    matrix = np.where(seen, matrix - offset, 0.0)
+    aside = seen & (np.random.default_rng(seed).random(seen.shape) < held_out)
+    if aside.any() and (seen & ~aside).any():
+        max_rank = min(max_rank, min(matrix.shape) - 1)
+        for rank in range(1, _chosen_rank(matrix, seen, aside, max_rank) + 1):
+            matrix = _fill_with_eofs(matrix, seen, rank)
+    month = np.full(ocean_mask.shape, np.nan)
+    month[ocean_mask] = prior[ocean_mask] + offset + matrix.mean(1)
+    return month
+
+
+BASELINES = {
+    "climatology": climatology_mean,
+    "mean of days": mean_of_days,
+    "mean anomaly": mean_anomaly,
+    "linear in time": linear_in_time,
+    "gaussian": gaussian,
+    "optimal interpolation": optimal_interpolation,
+    "dineof": dineof,
+}
