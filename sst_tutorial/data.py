@@ -160,9 +160,9 @@ def daily_climatology(daily, years: tuple[int, int] | None = None) -> xr.DataArr
     count = _around(by_day.count("time").reindex(dayofyear=every_day, fill_value=0))
     days = np.unique(sst["time"].dt.dayofyear)
     longest = np.diff(np.append(days, days[0] + 366)).max()
-    if longest > 16:
+    if longest > 31:
         raise ValueError(
-            f"daily holds {days.size} of the 366 days of the year with a hole of {longest} days; "
+            f"daily holds {days.size} of the 366 days of the year with a hole of {longest - 1} days; "
             "a climatology needs at least one whole year (or pass climatology=None downstream)"
         )
     mean = (total / count.where(count > 0)).astype("float32").transpose("dayofyear", ...)
