@@ -99,7 +99,7 @@ class VideoEncoder(nn.Module):
             f"x has {x.shape[1]} channels, this encoder was built with in_chans={self.in_chans}",
         )
         _require_mask("mask", mask, x.shape)
-        for name, size, patch in zip("THW", x.shape[2:], self.patch_size):
+        for name, size, patch in zip("THW", x.shape[2:], self.patch_size, strict=True):
             _require(
                 size > 0 and size % patch == 0,
                 f"{name}={size} is not a positive multiple of the patch ({patch}); pad or crop it, "
@@ -128,7 +128,7 @@ class TemporalPositionalEncoding(nn.Module):
         max_len = self.pe.shape[0]
         _require(
             1 <= T <= max_len,
-            f"T={T} days, the encoding holds 1 to {max_len}; build it with a larger max_len (max_T)",
+            f"T={T} days, the encoding holds 1 to {max_len}; build it with larger max_len (max_T)",
         )
         return self.pe[:T]
 
@@ -150,7 +150,10 @@ class TemporalAttentionAggregator(nn.Module):
         super().__init__()
         self.pos = TemporalPositionalEncoding(embed_dim, max_T)
         self.scorer = nn.Sequential(
-            nn.LayerNorm(embed_dim), nn.Linear(embed_dim, embed_dim), nn.GELU(), nn.Linear(embed_dim, 1)
+            nn.LayerNorm(embed_dim),
+            nn.Linear(embed_dim, embed_dim),
+            nn.GELU(),
+            nn.Linear(embed_dim, 1),
         )
 
     def forward(self, x, T, H, W, days_mask=None, seen=None, return_weights=False):
@@ -163,7 +166,8 @@ class TemporalAttentionAggregator(nn.Module):
         """
         B, tokens, D = x.shape
         _require(
-            tokens == T * H * W, f"x has {tokens} tokens, expected T*H*W = {T}*{H}*{W} = {T * H * W}"
+            tokens == T * H * W,
+            f"x has {tokens} tokens, expected T*H*W = {T}*{H}*{W} = {T * H * W}",
         )
         x = x.view(B, T, H * W, D) + self.pos(T).to(x.dtype)[:, None]  # (B, T, N, D)
         scores = self.scorer(x).squeeze(-1)  # (B, T, N)
@@ -262,7 +266,9 @@ class SpatialTransformer(nn.Module):
         attention, hooks = [], []
         for layer in self.enc.layers:  # ask the same layers for the weights they use anyway
             hooks.append(layer.self_attn.register_forward_pre_hook(self._ask, with_kwargs=True))
-            hooks.append(layer.self_attn.register_forward_hook(lambda m, i, o: attention.append(o[1])))
+            hooks.append(
+                layer.self_attn.register_forward_hook(lambda m, i, o: attention.append(o[1]))
+            )
         try:
             return self.enc(x), attention
         finally:
@@ -290,19 +296,25 @@ class OceanBatchNorm2d(nn.BatchNorm2d):
             return super().forward(x)
         wide = x.float()  # half precision sums of squares overflow
         weight = torch.ones_like(wide[:, :1]) if ocean is None else ocean.to(wide.dtype)
-        count = weight.sum().clamp_min(1.0)
+        pixels = weight.sum()
+        count = pixels.clamp_min(1.0)
         mean = (wide * weight).sum((0, 2, 3)) / count  # (C,)
         centred = wide - mean[:, None, None]
         var = (centred.square() * weight).sum((0, 2, 3)) / count  # (C,)
-        self._track(mean.detach(), var.detach() * count / (count - 1).clamp_min(1.0))
+        unbiased = var.detach() * count / (count - 1).clamp_min(1.0)
+        self._track(mean.detach(), unbiased, pixels > 0)
         scale = self.weight / (var + self.eps).sqrt()
         return (centred * scale[:, None, None] + self.bias[:, None, None]).to(x.dtype)
 
     @torch.no_grad()
-    def _track(self, mean: Tensor, var: Tensor) -> None:
-        """A plain average over the first steps, then the usual exponential one."""
-        self.num_batches_tracked.add_(1)
-        momentum = (1.0 / self.num_batches_tracked).clamp_min(self.momentum).to(mean.dtype)
+    def _track(self, mean: Tensor, var: Tensor, any_ocean: Tensor) -> None:
+        """A plain average over the first steps, then the usual exponential one.
+
+        A batch that is all land has no statistics and leaves them as they are.
+        """
+        self.num_batches_tracked.add_(any_ocean)
+        momentum = (1.0 / self.num_batches_tracked.clamp_min(1)).clamp_min(self.momentum)
+        momentum = (momentum * any_ocean).to(mean.dtype)
         self.running_mean.lerp_(mean, momentum)
         self.running_var.lerp_(var, momentum)
 
