@@ -319,7 +319,7 @@ def _mean_of_weighted(shape, day, cells, index, weight, covariance):
     mean = np.empty((H, W))
     for row in range(H):
         distance = np.hypot(row - cells[:, 0], np.arange(W)[:, None] - cells[:, 1])  # (W, cells)
-        mean[row] = sum(s @ w for s, w in zip(covariance.space(distance), cell_weight))
+        mean[row] = sum(s @ w for s, w in zip(covariance.space(distance), cell_weight, strict=True))
     return mean
 
 
@@ -342,7 +342,7 @@ def fit_covariance(anomaly, max_cells=16, max_days=45, noise_variance=0.09):
 
     def misfit(logs):  # logarithms keep all six parameters positive
         trial = Covariance(*np.exp(logs))
-        return sum(s * f for s, f in zip(trial.space(r), trial.time(t))) - measured
+        return sum(s * f for s, f in zip(trial.space(r), trial.time(t), strict=True)) - measured
 
     variance = measured[0]
     start = [0.5 * variance, 5.0, 5.0, 0.5 * variance, 10.0, 50.0]
