@@ -162,8 +162,8 @@ def daily_climatology(daily, years: tuple[int, int] | None = None) -> xr.DataArr
     longest = np.diff(np.append(days, days[0] + 366)).max()
     if longest > 31:
         raise ValueError(
-            f"daily holds {days.size} of the 366 days of the year with a hole of {longest - 1} days; "
-            "a climatology needs at least one whole year (or pass climatology=None downstream)"
+            f"daily holds {days.size} of the 366 days of the year, with a hole of {longest - 1} "
+            "days; a climatology needs a whole year at least"
         )
     mean = (total / count.where(count > 0)).astype("float32").transpose("dayofyear", ...)
     mean.attrs = {"units": "degree_Celsius", "long_name": "climatological sea surface temperature"}
@@ -183,8 +183,8 @@ def climatology_for(climatology, time) -> xr.DataArray:
             f"climatology has the axes {dict(climatology.sizes)}; it needs dayofyear of length "
             "366, as daily_climatology returns"
         )
-    time = pd.DatetimeIndex(np.atleast_1d(np.asarray(time, dtype="datetime64[ns]")))
-    day = xr.DataArray(time.dayofyear, dims="time", coords={"time": time})
+    time = pd.DatetimeIndex(np.atleast_1d(time)).as_unit("ns")
+    day = xr.DataArray(time, dims="time", coords={"time": time}).dt.dayofyear
     picked = climatology.sel(dayofyear=day).drop_vars("dayofyear")
     return picked.transpose("time", ...)  # (T, lat, lon)
 
@@ -208,6 +208,11 @@ def _files(path) -> list[Path]:
     """The files that `path` stands for, without a preliminary one beside its final one."""
     if isinstance(path, (list, tuple)):
         files = [Path(p) for p in path]
+    elif not isinstance(path, (str, os.PathLike)):
+        raise ValueError(
+            f"path is a {type(path).__name__}; pass a file, a folder, a list or an xarray.Dataset "
+            "(of a DataArray: da.to_dataset(name='sst'))"
+        )
     elif "://" in str(path):
         raise ValueError(
             f"path={str(path)!r} is an address, not a file: open it with xarray.open_dataset or "
@@ -372,11 +377,11 @@ def _guess(sst: xr.DataArray) -> str:
 
 
 def _thinned(sst: xr.DataArray) -> xr.DataArray:
-    """At most 8 fields along the first axis and about 250,000 cells of each."""
+    """At most 4 fields along the first axis and about 250,000 cells of each."""
     first, *rest = sst.dims
     n = sst.sizes[first]
     step = max(1, int(np.sqrt(np.prod([sst.sizes[d] for d in rest]) / 250_000)))
-    days = np.unique(np.linspace(0, n - 1, min(n, 8)).astype(int))
+    days = np.unique(np.linspace(0, n - 1, min(n, 4)).astype(int))
     return sst.isel({first: days, **{d: slice(None, None, step) for d in rest}})
 
 
@@ -492,7 +497,7 @@ def _join(parts: list[xr.Dataset], names: list[str]) -> xr.DataArray:
                     f"against {_span(theirs)}; open the files of one grid together"
                 )
     same = [part["sst"].assign_coords(lat=first["lat"], lon=first["lon"]) for part in parts]
-    return xr.concat(same, dim="time") if len(same) > 1 else same[0]
+    return xr.concat(same, "time", join="override") if len(same) > 1 else same[0]
 
 
 def _span(axis: np.ndarray) -> str:

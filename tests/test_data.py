@@ -1,0 +1,569 @@
+"""open_sst on files of many kinds, and the daily climatology."""
+
+import warnings
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from sst_tutorial import data
+from sst_tutorial.coast import ocean_mask
+from sst_tutorial.data import climatology_for, daily_climatology, open_sst, shared_data
+
+
+def sea(lat=(-42, -41, -40), lon=(148, 149, 150, 151), days=3, start="2016-02-01", name="sst"):
+    """A small file as a Dataset: degC, 14..16, one cell of land, no two values alike."""
+    shape = (days, len(lat), len(lon))
+    values = np.linspace(14, 16, np.prod(shape)).reshape(shape)  # (T, H, W)
+    values[:, 0, 0] = np.nan
+    time = np.datetime64(start, "ns") + np.arange(days) * np.timedelta64(1, "D")
+    return xr.Dataset(
+        {name: (("time", "lat", "lon"), values, {"units": "degC"})},
+        {"time": time, "lat": np.array(lat, float), "lon": np.array(lon, float)},
+    )
+
+
+def real(name):
+    folder = shared_data()
+    if folder is None or not (folder / name).exists():
+        pytest.skip(f"real data {name} absent: set SST_TUTORIAL_DATA")
+    return folder / name
+
+
+def same_values(out, ds, name="sst"):
+    np.testing.assert_allclose(out["sst"], ds[name].transpose("time", "lat", "lon"), rtol=1e-6)
+
+
+def test_the_contract(tmp_path):
+    sea().to_netcdf(tmp_path / "a.nc")
+    out = open_sst(tmp_path / "a.nc")
+    assert out["sst"].dims == ("time", "lat", "lon") and out["sst"].dtype == np.float32
+    assert out["sst"].attrs["units"] == "degree_Celsius"
+    assert out["ocean_mask"].dims == ("lat", "lon") and out["ocean_mask"].dtype == bool
+    assert out["time"].dtype.kind == "M" and out["sst"].chunks is None
+    same_values(out, sea())
+    out.to_netcdf(tmp_path / "b.nc")
+    xr.testing.assert_equal(open_sst(tmp_path / "b.nc"), out)  # what it makes, it reads
+
+
+# ---------------------------------------------------------------- the variable
+
+
+@pytest.mark.parametrize(
+    "standard_name",
+    ["sea_surface_temperature", "sea_surface_skin_temperature", "sea_surface_subskin_temperature",
+     "sea_surface_foundation_temperature"],
+)  # fmt: skip
+def test_variable_by_standard_name(standard_name):
+    ds = sea(name="T042")
+    ds["T042"].attrs["standard_name"] = standard_name
+    ds["sst"] = ds["T042"] + 1  # the standard name goes before the common name
+    del ds["sst"].attrs["standard_name"]
+    same_values(open_sst(ds), ds, "T042")
+
+
+@pytest.mark.parametrize("name", ["SST", "analysed_sst", "tos", "SST_skin_Q4plus", "sst4_night"])
+def test_variable_by_name(name):
+    ds = sea(name=name)
+    for other in ("sst_anomaly", "sst_error", "analysis_error", "sst_dtime", "ice", "quality"):
+        ds[other] = ds[name] * 0
+    same_values(open_sst(ds), ds, name)
+
+
+def test_two_candidates_are_an_error_that_variable_settles():
+    ds = sea().assign(sea_surface_temperature=sea()["sst"] + 1)
+    with pytest.raises(
+        ValueError, match="2 variables .*: sst, sea_surface_temperature; .*variable="
+    ):
+        open_sst(ds)
+    same_values(open_sst(ds, variable="sea_surface_temperature"), ds, "sea_surface_temperature")
+
+
+def test_no_candidate_lists_what_there_is():
+    with pytest.raises(ValueError, match=r"no variable that is SST .* chlorophyll \('time'"):
+        open_sst(sea(name="chlorophyll"))
+    with pytest.raises(ValueError, match="variable='nope' is not in .* sst"):
+        open_sst(sea(), variable="nope")
+
+
+# ---------------------------------------------------------------- the unit
+
+
+@pytest.mark.parametrize(
+    "unit",
+    ["degC", "deg_C", "degree_C", "degrees_C", "degree_Celsius", "degrees Celsius", "Celsius",
+     "celsius", "C", "°C", "℃", "deg C", "degree Celsius"],
+)  # fmt: skip
+def test_spellings_of_celsius(unit):
+    ds = sea()
+    ds["sst"].attrs["units"] = unit
+    same_values(open_sst(ds), sea())
+
+
+@pytest.mark.parametrize(
+    "unit", ["K", "k", "kelvin", "Kelvin", "kelvins", "degK", "deg_K", "degree_Kelvin", "\u212a"]
+)
+def test_spellings_of_kelvin(unit):
+    ds = sea() + 273.15
+    ds["sst"].attrs["units"] = unit
+    same_values(open_sst(ds), sea())
+
+
+@pytest.mark.parametrize("unit", ["", "1", "degF", "fahrenheit", "m", "K-1", "K m", "0.01 degC"])
+def test_an_unknown_unit_says_what_it_saw(unit):
+    ds = sea()
+    ds["sst"].attrs["units"] = unit
+    with pytest.raises(
+        ValueError, match=f"'sst' has the unit '{unit}'.*14.* look like degC.*units="
+    ):
+        open_sst(ds)
+    same_values(open_sst(ds, units="degC"), sea())
+
+
+def test_no_unit_says_what_the_values_look_like():
+    ds = sea() + 273.15
+    ds["sst"].attrs = {}
+    with pytest.raises(
+        ValueError, match="states no unit .*median 288.* look like kelvin.*units='K'"
+    ):
+        open_sst(ds)
+    same_values(open_sst(ds, units="K"), sea())
+
+
+def test_a_unit_that_contradicts_the_values():
+    warm = sea() + 273.15
+    warm["sst"].attrs["units"] = "degC"
+    with pytest.raises(ValueError, match="labelled degC but its median is 288.*pass units='K'"):
+        open_sst(warm)
+    cold = sea()
+    with pytest.raises(ValueError, match="labelled K but its median is 15.*pass units='degC'"):
+        open_sst(cold, units="K")
+    wild = sea() * 1000
+    wild["sst"].attrs["units"] = "degC"
+    with pytest.raises(ValueError, match="runs from 140.* to 16000: no sea"):
+        open_sst(wild)
+    with pytest.raises(ValueError, match="units='furlong' is not a temperature unit"):
+        open_sst(sea(), units="furlong")
+
+
+def test_an_undeclared_fill_becomes_nan_with_a_warning():
+    ds = sea()
+    ds["sst"] = ds["sst"].fillna(-999.0).assign_attrs(units="degC")
+    ds["sst"][0] = -999.0
+    with pytest.warns(UserWarning, match="most often -999.*NaN"):
+        out = open_sst(ds)
+    assert np.isnan(out["sst"][0]).all() and float(out["sst"].min()) > 14
+
+
+def test_a_file_without_one_observation_is_opened_with_a_warning():
+    ds = sea() * np.nan
+    ds["sst"].attrs["units"] = "K"
+    with pytest.warns(UserWarning, match="no observation"):
+        out = open_sst(ds)
+    np.testing.assert_array_equal(out["ocean_mask"], ocean_mask(out["lat"], out["lon"]))
+
+
+# ---------------------------------------------------------------- space
+
+
+def test_descending_latitude_is_turned():
+    same_values(open_sst(sea().isel(lat=[2, 1, 0])), sea())
+
+
+def test_axes_in_any_order_and_of_any_name():
+    ds = sea().transpose("lon", "time", "lat")
+    ds = ds.rename(time="valid_time", lat="LATITUDE", lon="nav_lon")
+    same_values(open_sst(ds), sea())
+
+
+def test_coordinates_by_standard_name_or_unit_on_other_axes():
+    ds = sea().rename(lat="y", lon="x").reset_index(["y", "x"])
+    ds = ds.rename(y="northing", x="easting")
+    ds["northing"].attrs["standard_name"] = "latitude"
+    ds["easting"].attrs["units"] = "degrees_east"
+    same_values(open_sst(ds.reset_coords()), sea())
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ((354, 356, 358, 359), (-6, -4, -2, -1)),  # 0..360
+        ((-180, -179, 178, 179), (178, 179, 180, 181)),  # a region the file tears in two
+        ((0, 1, 358, 359), (-2, -1, 0, 1)),  # the same at Greenwich
+        ((178, 179, 180, 181), (178, 179, 180, 181)),
+        ((178, 179, -180, -179), (178, 179, 180, 181)),
+        ((200, 210, 220, 230), (-160, -150, -140, -130)),
+        ((151, 150, 149, 148), (148, 149, 150, 151)),  # descending
+        ((0, 90, 180, 270), (-180, -90, 0, 90)),  # the whole circle
+        ((0, 120, 240, 360), (-120, 0, 120)),  # the whole circle, closed
+    ],
+)
+def test_longitudes_ascend_without_a_hole(given, expected):
+    ds = sea(lon=given)
+    ds["sst"] = (("time", "lat", "lon"), np.zeros((3, 3, 4)) + np.array(given) % 360 / 10)
+    ds["sst"].attrs["units"] = "degC"
+    out = open_sst(ds)
+    np.testing.assert_allclose(out["lon"], expected)
+    np.testing.assert_allclose(out["sst"][1, 1], np.array(expected) % 360 / 10, rtol=1e-6)
+
+
+def test_a_length_one_depth_goes_a_longer_one_is_an_error():
+    ds = sea().expand_dims(zlev=[0.0], axis=1)
+    same_values(open_sst(ds), sea())
+    with pytest.raises(ValueError, match="axis 'zlev' of length 2 .*isel"):
+        open_sst(xr.concat([ds, ds.assign_coords(zlev=[5.0])], "zlev"))
+
+
+def test_curvilinear_and_missing_coordinates():
+    ds = sea().rename(lat="y", lon="x").drop_vars(["y", "x"])
+    with pytest.raises(ValueError, match="no latitude coordinate among sst, time"):
+        open_sst(ds)
+    two_d = np.zeros((3, 4))
+    ds = ds.assign_coords(lat=(("y", "x"), two_d - 40), lon=(("y", "x"), two_d + 150))
+    with pytest.raises(ValueError, match=r"latitude 'lat' is 2-D \(3, 4\).*regrid"):
+        open_sst(ds)
+
+
+@pytest.mark.parametrize(
+    ("lat", "message"),
+    [
+        ((4e6, 4.1e6, 4.2e6), "lat runs from 4e.06 .* in degrees"),
+        ((-42, -41, -41), "lat holds the same value twice"),
+        ((-42, np.nan, -40), "finite"),
+    ],
+)
+def test_impossible_latitudes(lat, message):
+    with pytest.raises(ValueError, match=message):
+        open_sst(sea(lat=lat))
+
+
+# ---------------------------------------------------------------- time
+
+
+def test_times_of_one_day_are_averaged_over_what_was_seen():
+    ds = xr.concat([sea(), sea() + 2], "time")  # each day twice, and out of order
+    ds["time"] = np.concatenate([sea()["time"] + np.timedelta64(h, "h") for h in (3, 15)])
+    ds["sst"].attrs["units"] = "degC"
+    ds["sst"][0, 1, 1] = np.nan
+    out = open_sst(ds.isel(time=[5, 0, 4, 2, 1, 3]))
+    np.testing.assert_array_equal(out["time"], sea()["time"])
+    expected = sea()["sst"] + 1
+    expected[0, 1, 1] += 1
+    np.testing.assert_allclose(out["sst"], expected, rtol=1e-6)
+
+
+def test_absent_days_stay_absent_and_days_are_sorted():
+    out = open_sst(sea(days=5).isel(time=[4, 0, 2]))
+    same_values(out, sea(days=5).isel(time=[0, 2, 4]))
+
+
+def test_a_scalar_time_is_one_day():
+    assert open_sst(sea().isel(time=0))["sst"].shape == (1, 3, 4)
+    aside = sea().isel(time=0, drop=True).assign_coords(time=sea()["time"][:1])
+    assert open_sst(aside)["sst"].shape == (1, 3, 4)
+
+
+def test_a_noleap_calendar_is_read_and_a_360_day_one_is_not(tmp_path):
+    ds = sea(start="2017-02-27")
+    ds.convert_calendar("noleap").to_netcdf(tmp_path / "noleap.nc")
+    same_values(open_sst(tmp_path / "noleap.nc"), ds)
+    ds = ds.assign_coords(time=("time", [57, 58, 59], {"units": "days since 2017-01-01"}))
+    ds["time"].attrs["calendar"] = "360_day"  # the 30th of February
+    with pytest.raises(ValueError, match="dates that do not exist"):
+        open_sst(xr.decode_cf(ds))
+
+
+def test_time_that_is_missing_or_no_time():
+    with pytest.raises(ValueError, match="no time coordinate among .*expand_dims"):
+        open_sst(sea().isel(time=0, drop=True))
+    with pytest.raises(ValueError, match=r"time 'time' is int64 .*days since"):
+        open_sst(sea().assign_coords(time=[1, 2, 3]))
+    time = sea()["time"].values.copy()
+    time[1] = "NaT"
+    with pytest.raises(ValueError, match="1 of them undefined"):
+        open_sst(sea().assign_coords(time=time))
+    with pytest.raises(ValueError, match="time 'time' has 0 values"):
+        open_sst(sea().isel(time=slice(0)))
+
+
+def test_a_time_unit_nobody_can_decode(tmp_path):
+    ds = sea().assign_coords(time=("time", [1, 2, 3], {"units": "fortnights since 2016-01-01"}))
+    ds.to_netcdf(tmp_path / "a.nc")
+    with pytest.raises(ValueError, match="a.nc' cannot be read .*fortnights"):
+        open_sst(tmp_path / "a.nc")
+
+
+# ---------------------------------------------------------------- files
+
+
+def test_packed_integers_and_fills(tmp_path):
+    packing = {"dtype": "int16", "scale_factor": 0.01, "add_offset": 273.15, "_FillValue": -32768}
+    kelvin = sea() + 273.15
+    kelvin["sst"].attrs["units"] = "K"
+    kelvin.to_netcdf(tmp_path / "a.nc", encoding={"sst": packing})
+    out = open_sst(tmp_path / "a.nc")
+    np.testing.assert_allclose(out["sst"], sea()["sst"], atol=0.006)
+    assert np.isnan(out["sst"][:, 0, 0]).all()
+
+
+@pytest.mark.parametrize("file_format", ["NETCDF4", "NETCDF3_CLASSIC", "zarr"])
+def test_formats(tmp_path, file_format):
+    if file_format == "zarr":
+        sea().to_zarr(tmp_path / "a", zarr_format=2)
+    else:
+        sea().to_netcdf(tmp_path / "a", format=file_format)
+    same_values(open_sst(str(tmp_path / "a")), sea())
+
+
+def test_many_files_as_list_glob_or_folder(tmp_path):
+    (tmp_path / "201602").mkdir()
+    whole = sea(days=4)
+    for k, part in enumerate((whole.isel(time=[2, 3]), whole.isel(time=[0, 1], lat=[2, 1, 0]))):
+        part.to_netcdf(tmp_path / "201602" / f"{k}.nc")
+    files = sorted((tmp_path / "201602").iterdir())
+    for path in (files, [str(f) for f in files], tmp_path, str(tmp_path / "*" / "*.nc")):
+        same_values(open_sst(path), whole)
+
+
+def test_a_preliminary_file_yields_to_the_final_one(tmp_path):
+    sea(days=1).to_netcdf(tmp_path / "oisst.20160201.nc")
+    for day in (1, 2):
+        wrong = sea(days=1, start=f"2016-02-0{day}") + 5
+        wrong["sst"].attrs["units"] = "degC"
+        wrong.to_netcdf(tmp_path / f"oisst.2016020{day}_preliminary.nc")
+    out = open_sst(tmp_path)
+    assert len(out["time"]) == 2
+    np.testing.assert_allclose(out["sst"][0], sea()["sst"][0] * 0 + sea(days=1)["sst"][0])
+
+
+def test_files_of_different_grids_are_an_error(tmp_path):
+    sea().to_netcdf(tmp_path / "a.nc")
+    sea(lat=(-42, -41, -39)).to_netcdf(tmp_path / "b.nc")
+    with pytest.raises(ValueError, match=r"a.nc and .*b.nc have different grids, lat"):
+        open_sst(tmp_path)
+
+
+def test_files_that_cannot_be_opened(tmp_path):
+    with pytest.raises(ValueError, match="none.nc': no such file"):
+        open_sst(tmp_path / "none.nc")
+    with pytest.raises(ValueError, match="none.nc': no such file"):
+        open_sst([tmp_path / "none.nc"])
+    with pytest.raises(ValueError, match="no NetCDF file there"):
+        open_sst(tmp_path)
+    with pytest.raises(ValueError, match=r"path='\[\]': no such file"):
+        open_sst([])
+    with pytest.raises(ValueError, match="path is a DataArray.*to_dataset"):
+        open_sst(sea()["sst"])
+    with pytest.raises(ValueError, match="is an address"):
+        open_sst("https://example.org/a.nc")
+    (tmp_path / "text.nc").write_text("latitude;longitude;sst")
+    with pytest.raises(ValueError, match="text.nc' cannot be read"):
+        open_sst(tmp_path / "text.nc")
+    sea(days=400).to_netcdf(tmp_path / "whole.nc")
+    cut = (tmp_path / "whole.nc").read_bytes()
+    (tmp_path / "cut.nc").write_bytes(cut[: len(cut) // 2])
+    with pytest.raises(ValueError, match="cut.nc' cannot be read"):
+        open_sst(tmp_path / "cut.nc")
+
+
+def test_data_that_break_off(tmp_path):
+    noise = np.random.default_rng(0).normal(15, 1, (40, 30, 30))
+    ds = sea(lat=range(30), lon=range(30), days=40)
+    ds["sst"] = (("time", "lat", "lon"), noise, {"units": "degC"})
+    ds.to_netcdf(tmp_path / "a.nc", encoding={"sst": {"zlib": True, "chunksizes": (1, 30, 30)}})
+    body = bytearray((tmp_path / "a.nc").read_bytes())
+    body[len(body) // 2 : len(body) * 3 // 4] = bytes(len(body) * 3 // 4 - len(body) // 2)
+    (tmp_path / "a.nc").write_bytes(body)
+    with pytest.raises(ValueError, match="(break off|cannot be read)"):
+        open_sst(tmp_path / "a.nc")
+
+
+def test_big_files_stay_lazy_with_the_same_values(tmp_path, monkeypatch):
+    sea(days=40).to_netcdf(tmp_path / "a.nc", encoding={"sst": {"chunksizes": (10, 3, 4)}})
+    eager = open_sst(tmp_path / "a.nc")
+    monkeypatch.setattr(data, "IN_MEMORY", 0)
+    lazy = open_sst(tmp_path / "a.nc")
+    assert lazy["sst"].chunks is not None and lazy["ocean_mask"].chunks is not None
+    xr.testing.assert_equal(lazy.load(), eager)
+
+
+# ---------------------------------------------------------------- the mask
+
+
+def masked(values, name="mask", days=2, **attributes):
+    ds = sea(days=days)
+    ds[name] = (("lat", "lon"), np.array(values), attributes)
+    return ds
+
+
+LAND = np.array([[1, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]])
+
+
+def test_a_binary_mask_of_either_sense():
+    for name, values in (
+        ("mask", LAND),
+        ("mask", 1 - LAND),
+        ("lsm", LAND * 0.8),
+        ("mask", LAND > 0),
+    ):
+        out = open_sst(masked(values, name))
+        np.testing.assert_array_equal(out["ocean_mask"], LAND == 0)
+
+
+def test_values_outside_the_mask_become_nan():
+    more_land = LAND.copy()
+    more_land[2, 3] = 1
+    out = open_sst(masked(more_land))
+    assert np.isnan(out["sst"][:, 2, 3]).all() and not out["ocean_mask"][2, 3]
+    assert int(out["sst"].notnull().sum()) == 2 * 10
+
+
+def test_flags_of_a_ghrsst_mask():
+    values = np.where(LAND, 2, 1)
+    values[1, 1], values[1, 2] = 9, 4  # ice on water; a lake
+    out = open_sst(
+        masked(
+            values.astype("int8"),
+            flag_masks=np.array([1, 2, 4, 8], "int8"),
+            flag_meanings="water land optional_lake_surface sea_ice",
+        )
+    )
+    assert out["ocean_mask"][1, 1] and not out["ocean_mask"][1, 2] and not out["ocean_mask"][0, 0]
+    out = open_sst(
+        masked(np.where(LAND, 7, 3), flag_values=np.array([3, 7]), flag_meanings="ocean land")
+    )
+    np.testing.assert_array_equal(out["ocean_mask"], LAND == 0)
+
+
+def test_a_mask_that_says_nothing_is_left_with_a_warning():
+    for values in (np.arange(12).reshape(3, 4), np.indices((3, 4)).sum(0) % 2):
+        with pytest.warns(UserWarning, match="own mask is neither"):
+            out = open_sst(masked(values))
+        same_values(out, sea(days=2))
+
+
+def test_a_mask_that_changes_daily_is_no_land_mask():
+    ds = sea()
+    ds["mask"] = ds["sst"] > 15
+    same_values(open_sst(ds), sea())
+
+
+def test_without_a_mask_a_gap_free_series_is_its_own():
+    assert not open_sst(sea())["ocean_mask"][0, 0]  # open sea by the coastline, but never seen
+
+
+def test_without_a_mask_gappy_data_take_the_coast_and_what_was_seen():
+    ds = sea(lat=(-44, -42, -40), lon=(143, 146.5, 150, 153))
+    ds["sst"][0, 2, 2] = np.nan
+    ds["sst"][:, 0, 1] = np.nan
+    ds["sst"][:, 1, 1] = np.nan  # the middle of Tasmania
+    out = open_sst(ds)
+    assert not out["ocean_mask"][1, 1] and int(out["ocean_mask"].sum()) >= 10
+    ds["sst"][1, 1, 1] = 15.0
+    assert open_sst(ds)["ocean_mask"][1, 1]
+
+
+# ---------------------------------------------------------------- climatology
+
+
+def years_of_sea(first=1999, last=2001):
+    """Degrees = day of the year / 20, so that the answer is known."""
+    days = np.arange(f"{first}-01-01", f"{last + 1}-01-01", dtype="M8[D]").astype("M8[ns]")
+    ds = sea(days=len(days), start=f"{first}-01-01")
+    of_year = ds["time"].dt.dayofyear / 20
+    ds["sst"] = (ds["sst"] * 0 + of_year).transpose("time", "lat", "lon").assign_attrs(units="degC")
+    return open_sst(ds)
+
+
+def test_climatology_is_a_31_day_mean_that_wraps():
+    clim = daily_climatology(years_of_sea())
+    assert clim.dims == ("dayofyear", "lat", "lon") and clim.shape == (366, 3, 4)
+    assert clim.dtype == np.float32 and np.isnan(clim[:, 0, 0]).all()
+    np.testing.assert_allclose(clim.sel(dayofyear=200)[1, 1], 10, rtol=1e-6)
+    # Around 1 January: 352..365 and 1..16 of three years, 366 of the leap year 2000 only.
+    seen = np.r_[np.arange(352, 366).repeat(3), 366, np.arange(1, 17).repeat(3)]
+    np.testing.assert_allclose(clim.sel(dayofyear=1)[1, 1], seen.mean() / 20, rtol=1e-5)
+
+
+def test_climatology_of_chosen_years_and_gaps():
+    daily = years_of_sea()
+    daily["sst"].loc[{"time": "2001"}] += 9
+    first = daily_climatology(daily, years=(1999, 2000))
+    np.testing.assert_allclose(first.sel(dayofyear=200)[1, 1], 10, rtol=1e-6)
+    daily["sst"].loc[{"time": "2000"}] = np.nan
+    both = daily_climatology(daily["sst"])  # the Dataset or its sst
+    np.testing.assert_allclose(both.sel(dayofyear=200)[1, 1], 14.5, rtol=1e-6)
+
+
+def test_climatology_refuses_what_is_not_a_year():
+    daily = years_of_sea()
+    with pytest.raises(ValueError, match=r"years=\(2030, 2031\) selects no day"):
+        daily_climatology(daily, years=(2030, 2031))
+    with pytest.raises(
+        ValueError, match="200 of the 366 days of the year, with a hole of 166 days"
+    ):
+        daily_climatology(daily.isel(time=slice(200)))
+
+
+def test_climatology_for_days_of_any_year():
+    clim = daily_climatology(years_of_sea())
+    time = np.array(["2016-02-29", "2015-03-01", "2016-12-31"], "M8[D]")
+    picked = climatology_for(clim, time)
+    assert picked.dims == ("time", "lat", "lon")
+    np.testing.assert_array_equal(picked, clim.sel(dayofyear=[60, 60, 366]))
+    daily = years_of_sea()
+    anomaly = daily["sst"] - climatology_for(clim, daily["time"])  # aligns by coordinate
+    assert anomaly.shape == daily["sst"].shape
+    with pytest.raises(ValueError, match="needs dayofyear of length 366"):
+        climatology_for(daily["sst"], time)
+
+
+# ---------------------------------------------------------------- real files
+
+
+def test_shared_data_is_a_folder_or_none(monkeypatch, tmp_path):
+    monkeypatch.setenv("SST_TUTORIAL_DATA", str(tmp_path))
+    assert shared_data() == tmp_path
+    monkeypatch.setenv("SST_TUTORIAL_DATA", str(tmp_path / "none"))
+    assert shared_data() is None
+
+
+def test_real_tasmania():
+    out = open_sst(real("oisst_tasmania_1982_2016.nc"))
+    assert out["sst"].shape == (12784, 32, 32)
+    assert abs(1 - out["ocean_mask"].mean() - 0.081) < 0.001  # as its README says
+    clim = daily_climatology(out, years=(1982, 2010))
+    error = (
+        out["sst"].sel(time="2015") - climatology_for(clim, out.sel(time="2015")["time"])
+    ).mean()
+    assert 0 < float(error) < 2  # the sea off Tasmania warms
+
+
+def test_real_global_days():
+    folder = real("oisst_global")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        out = open_sst(folder)
+    assert out["sst"].shape == (3, 720, 1440) and float(out["lon"][0]) == -179.875
+    assert -1.9 < float(out["sst"].min()) and float(out["sst"].max()) < 34
+    assert abs(1 - float(out["ocean_mask"].mean()) - 0.33) < 0.01
+    tasman = open_sst(folder).sel(lat=-40.125, lon=150.125)["sst"]
+    assert (abs(tasman - 13) < 2).all()
+
+
+def test_real_alboran_with_its_own_mask():
+    file = real("alboran_l3_201705.nc")
+    out, raw = open_sst(file), xr.open_dataset(file)
+    assert out["sst"].shape == (10, 201, 301)
+    np.testing.assert_array_equal(out["ocean_mask"], raw["mask"] == 1)
+    assert int(raw["SST"].notnull().sum() - out["sst"].notnull().sum()) == 19
+
+
+def test_real_slstr_scene_states_no_unit():
+    file = real("slstr_clouds/slstr_L2_NW_med.nc")
+    with pytest.raises(ValueError, match="'SST_skin_Q4plus' states no unit .*kelvin.*units='K'"):
+        open_sst(file)
+    out = open_sst(file, units="K")
+    assert out["sst"].shape == (1, 813, 1204) and 10 < float(out["sst"].median()) < 25
+    missing = out["sst"].isnull()[0].where(out["ocean_mask"])
+    assert abs(float(missing.mean()) - 0.43) < 0.02  # as its README says
