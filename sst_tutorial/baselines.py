@@ -294,11 +294,12 @@ def optimal_interpolation(
     matrix = np.empty((n, n))
     for today in np.unique(day):  # one day's rows at a time keep the temporaries small
         rows = np.flatnonzero(day == today)
-        short_lag, long_lag = covariance.time(np.abs(day - today))  # (n,)
-        pairs = np.ix_(index[rows], index)
-        matrix[rows] = short[pairs] * short_lag + long[pairs] * long_lag
+        stop = rows[-1] + 1  # the matrix is symmetric: nothing after today is needed
+        short_lag, long_lag = covariance.time(today - day[:stop])
+        pairs = np.ix_(index[rows], index[:stop])
+        matrix[rows, :stop] = short[pairs] * short_lag + long[pairs] * long_lag
     matrix.flat[:: n + 1] += covariance.noise_variance
-    factor = scipy.linalg.cho_factor(matrix.T, lower=True, overwrite_a=True, check_finite=False)
+    factor = scipy.linalg.cho_factor(matrix.T, lower=False, overwrite_a=True, check_finite=False)
     weight = scipy.linalg.cho_solve(factor, anomaly[day, row, col].astype(float))
     mean = _mean_of_weighted(anomaly.shape, day, cells, index, weight, covariance)
     return np.where(ocean_mask, prior + mean, np.nan)

@@ -1,0 +1,293 @@
+"""Each rival against a case small enough to work out by hand."""
+
+import numpy as np
+import pytest
+import torch
+
+from sst_tutorial import baselines
+from sst_tutorial.baselines import BASELINES, Covariance
+
+NAN = np.nan
+SEA = np.ones((1, 3), dtype=bool)
+
+
+def brute_force(values, observed, cells, days):
+    """The definition, one output point after the other."""
+    T, H, W = values.shape
+    mean = np.zeros((T, H, W))
+    count = np.zeros((T, H, W))
+    t, i, j = np.indices((T, H, W))
+    for point in np.ndindex(T, H, W):
+        far = ((t - point[0]) / days) ** 2 + ((i - point[1]) / cells) ** 2
+        weight = np.exp(-0.5 * (far + ((j - point[2]) / cells) ** 2)) * observed
+        count[point] = weight.sum()
+        mean[point] = (weight * np.where(observed, values, 0)).sum() / max(count[point], 1e-6)
+    return mean, count
+
+
+@pytest.fixture
+def gappy():
+    rng = np.random.default_rng(0)
+    values = rng.standard_normal((2, 5, 4, 7)).astype("float32")
+    observed = rng.random(values.shape) < 0.3
+    values[~observed] = NAN
+    return torch.from_numpy(values), torch.from_numpy(observed)
+
+
+def test_normalised_convolution_is_its_definition(gappy):
+    values, observed = gappy
+    mean, count = baselines.normalised_convolution(values, observed, 1.2, 2.0)
+    for b in range(2):
+        expected = brute_force(values[b].numpy(), observed[b].numpy(), 1.2, 2.0)
+        np.testing.assert_allclose(mean[b], expected[0], rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(count[b], expected[1], rtol=1e-4, atol=1e-5)
+
+
+def test_normalised_convolution_gradient(gappy):
+    values, observed = gappy
+    values = values[:1, :3, :3, :3].double().nan_to_num().requires_grad_()
+    seen = observed[:1, :3, :3, :3]
+    assert torch.autograd.gradcheck(
+        lambda v: baselines.normalised_convolution(v, seen, 1.0, 2.0)[0], values
+    )
+    values = gappy[0].clone().requires_grad_()  # NaN in the gaps must not reach the gradient
+    baselines.normalised_convolution(values, observed, 1.0, 2.0)[0].sum().backward()
+    assert torch.isfinite(values.grad).all()
+
+
+def test_normalised_convolution_keeps_float32_under_autocast(gappy):
+    values, observed = gappy
+    plain, _ = baselines.normalised_convolution(values, observed, 1.2, 2.0)
+    with torch.autocast("cpu", torch.bfloat16):
+        mean, _ = baselines.normalised_convolution(values, observed, 1.2, 2.0)
+    assert mean.dtype == torch.float32
+    torch.testing.assert_close(mean, plain, rtol=0, atol=0)
+
+
+def test_normalised_convolution_of_nothing_is_zero():
+    values = torch.full((1, 2, 3, 3), NAN)
+    mean, count = baselines.normalised_convolution(values, torch.zeros(1, 2, 3, 3).bool(), 1.0, 1.0)
+    assert (mean == 0).all() and (count == 0).all()
+
+
+def test_normalised_convolution_refuses_unlike_shapes():
+    with pytest.raises(ValueError, match="one shape"):
+        baselines.normalised_convolution(torch.zeros(1, 2, 3, 3), torch.zeros(2, 3, 3), 1.0, 1.0)
+    with pytest.raises(ValueError, match="positive"):
+        baselines.normalised_convolution(torch.zeros(1, 1, 2, 2), torch.zeros(1, 1, 2, 2), 0, 1)
+
+
+def test_gaussian_mean_skips_days_that_do_not_exist():
+    anomaly = torch.randn(2, 28, 4, 4)
+    seen = torch.rand(2, 28, 4, 4) < 0.2
+    padded = torch.cat([anomaly, torch.full((2, 3, 4, 4), NAN)], 1)
+    padded_seen = torch.cat([seen, torch.zeros(2, 3, 4, 4, dtype=torch.bool)], 1)
+    days_mask = torch.arange(31).expand(2, 31) >= 28
+    torch.testing.assert_close(
+        baselines.gaussian_mean(padded, padded_seen, days_mask=days_mask),
+        baselines.gaussian_mean(anomaly, seen),
+    )
+
+
+# ---------------------------------------------------------------- background
+
+
+def globe():
+    """A map with 30 degrees from equator to pole, and its ocean."""
+    lat = np.linspace(-89, 89, 90)
+    truth = np.repeat((30 * np.cos(np.deg2rad(lat)) ** 2 - 1)[:, None], 180, axis=1)
+    return truth.astype("float32"), np.ones((90, 180), dtype=bool)
+
+
+def test_background_follows_equator_to_pole():
+    truth, ocean = globe()
+    rng = np.random.default_rng(0)
+    noisy = truth + 0.3 * rng.standard_normal((3, 90, 180)).astype("float32")
+    sst = np.where(rng.random(noisy.shape) < 0.1, noisy, NAN)
+    error = baselines.background(sst, ocean)[0] - truth
+    assert np.sqrt(np.mean(error**2)) < 0.6
+    assert abs(error.mean()) < 0.05
+
+
+def test_background_leaves_out_a_wild_value():
+    sst = np.full((2, 16, 16), 15.0, dtype="float32")
+    sst[0, 8, 8] = -40.0
+    prior = baselines.background(sst, np.ones((16, 16), dtype=bool))
+    np.testing.assert_allclose(prior, 15.0, atol=1e-3)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (31, 7, 33), (2, 5, 1)])
+def test_background_of_one_and_of_no_observation(shape):
+    sst = np.full(shape, NAN)
+    ocean = np.ones(shape[1:], dtype=bool)
+    np.testing.assert_array_equal(baselines.background(sst, ocean), baselines.EMPTY_MONTH_DEGC)
+    sst[0, 0, 0] = 12.5
+    np.testing.assert_allclose(baselines.background(sst, ocean), 12.5, atol=1e-5)
+
+
+# ---------------------------------------------------------------- rivals, by hand
+
+
+def month(*cells):
+    """(T, 1, W) from one list of days per cell."""
+    return np.array(cells, dtype=float).T[:, None, :]
+
+
+def test_climatology_mean():
+    sst, climatology = month([NAN] * 2, [9, 9], [NAN, 9]), month([1, 3], [2, 2], [5, 6])
+    result = baselines.climatology_mean(sst, SEA, climatology)
+    np.testing.assert_allclose(result, [[2, 2, 5.5]])
+
+
+def test_mean_of_days():
+    # Seen values 1, 3, 8: the cell never seen gets their mean, 4.
+    result = baselines.mean_of_days(month([1, 3], [NAN, 8], [NAN, NAN]), SEA)
+    np.testing.assert_allclose(result, [[2, 8, 4]])
+
+
+def test_mean_anomaly():
+    # Anomalies +1 (day 1), -1 (day 2); the third cell gets their mean, 0.
+    climatology = month([10, 12], [10, 12], [10, 12])
+    result = baselines.mean_anomaly(month([11, NAN], [NAN, 11], [NAN, NAN]), SEA, climatology)
+    np.testing.assert_allclose(result, [[12, 10, 11]])
+
+
+def test_linear_in_time():
+    # 0 . 2 . -> 0 1 2 2, mean 1.25;  . 4 . . -> 4;  never seen -> mean of 0, 2, 4 = 2.
+    sst = month([0, NAN, 2, NAN], [NAN, 4, NAN, NAN], [NAN] * 4)
+    result = baselines.linear_in_time(sst, SEA, np.zeros((4, 1, 3)))
+    np.testing.assert_allclose(result, [[1.25, 4, 2]])
+
+
+def test_gaussian_of_two_observations():
+    # One day, cells 0 and 2 seen: the cell between is their mean; at cell 0 the other one weighs
+    # exp(-0.5 (2 / 1.2)^2).
+    w = np.exp(-0.5 * (2 / 1.2) ** 2)
+    result = baselines.gaussian(month([1], [NAN], [3]), SEA, np.full((1, 1, 3), 0.0))
+    expected = [[(1 + 3 * w) / (1 + w), 2, (3 + w) / (1 + w)]]
+    np.testing.assert_allclose(result, expected, rtol=1e-5)
+
+
+def test_gaussian_far_from_everything_takes_a_wider_one():
+    sst = np.full((1, 1, 300), NAN)
+    sst[0, 0, 0], sst[0, 0, 299] = 1.0, 3.0
+    result = baselines.gaussian(sst, np.ones((1, 300), dtype=bool), np.zeros((1, 1, 300)))
+    np.testing.assert_allclose(result[0, [0, 60, 240, 299]], [1, 1, 3, 3], atol=0.01)
+    assert 1.0 <= result.min() and result.max() <= 3.0
+
+
+def test_optimal_interpolation_of_one_observation():
+    # Weight = cov(month mean at cell, observation) / (variance + noise).
+    c = Covariance()
+    sst = month([NAN, 2.0], [NAN, NAN], [NAN, NAN])
+    result = baselines.optimal_interpolation(sst, SEA, np.zeros((2, 1, 3)))
+    for cell in range(3):
+        cov = [
+            0.6 * np.exp(-cell / 9 - t / 7) + 0.4 * np.exp(-(cell**2) / 72 - t / 60) for t in (0, 1)
+        ]
+        expected = np.mean(cov) / (1 + c.noise_variance) * 2.0
+        np.testing.assert_allclose(result[0, cell], expected, rtol=1e-12)
+
+
+def test_optimal_interpolation_is_the_mean_of_daily_kriging():
+    """The analytic month mean against daily maps made with the full covariance matrix."""
+    rng = np.random.default_rng(3)
+    sst = np.where(rng.random((4, 3, 5)) < 0.4, rng.standard_normal((4, 3, 5)), NAN)
+    t, i, j = (a.ravel() for a in np.indices(sst.shape))
+    lag = abs(t[:, None] - t)
+    r = np.hypot(i[:, None] - i, j[:, None] - j)
+    full = 0.6 * np.exp(-r / 9 - lag / 7) + 0.4 * np.exp(-(r**2) / 72 - lag / 60)
+    seen = np.isfinite(sst.ravel())
+    matrix = full[np.ix_(seen, seen)] + 0.09 * np.eye(seen.sum())
+    daily = full[:, seen] @ np.linalg.solve(matrix, sst.ravel()[seen])
+    result = baselines.optimal_interpolation(sst, np.ones((3, 5), dtype=bool), np.zeros_like(sst))
+    np.testing.assert_allclose(result, daily.reshape(sst.shape).mean(0), rtol=1e-9, atol=1e-9)
+
+
+def test_optimal_interpolation_refuses_more_than_memory_allows():
+    with pytest.raises(ValueError, match="max_observations=5"):
+        baselines.optimal_interpolation(
+            np.zeros((2, 1, 3)), SEA, np.zeros((2, 1, 3)), max_observations=5
+        )
+
+
+def test_fit_covariance_recovers_its_own_field():
+    """White noise filtered to exp(-t/7) in time, smooth in space: the scales come back."""
+    rng = np.random.default_rng(0)
+    H = W = 24
+    r = np.hypot(*(a[:, None] - a for a in (i.ravel() for i in np.indices((H, W)))))
+    root = np.linalg.cholesky(np.exp(-((r / 6) ** 2)) + 1e-6 * np.eye(H * W))
+    rho = np.exp(-1 / 10)
+    field = np.empty((2500, H * W))
+    field[0] = root @ rng.standard_normal(H * W)
+    for t in range(1, len(field)):
+        field[t] = rho * field[t - 1] + np.sqrt(1 - rho**2) * root @ rng.standard_normal(H * W)
+    c = baselines.fit_covariance(field.reshape(-1, H, W), max_cells=10, max_days=30)
+    r, t = np.array([0.0, 4.0, 8.0, 0.0]), np.array([0.0, 0.0, 0.0, 10.0])
+    fitted = sum(s * f for s, f in zip(c.space(r), c.time(t), strict=True))
+    np.testing.assert_allclose(fitted, np.exp(-((r / 6) ** 2) - t / 10), atol=0.1)
+
+
+def test_dineof_completes_a_rank_one_field():
+    # x(t, cell) = a(t) b(cell): EOFs must find the hidden tenth, the mean anomaly cannot.
+    rng = np.random.default_rng(1)
+    field = np.sin(np.arange(30) / 3)[:, None, None] * np.linspace(-1, 1, 64).reshape(1, 8, 8)
+    sst = np.where(rng.random(field.shape) < 0.7, field, NAN)
+    ocean = np.ones((8, 8), dtype=bool)
+    error = baselines.dineof(sst, ocean, np.zeros_like(field)) - field.mean(0)
+    rival = baselines.mean_anomaly(sst, ocean, np.zeros_like(field)) - field.mean(0)
+    assert np.abs(error).max() < 0.02 < np.abs(rival).max()
+
+
+def test_dineof_of_noise_chooses_no_eof():
+    rng = np.random.default_rng(2)
+    sst = np.where(rng.random((20, 8, 8)) < 0.5, rng.standard_normal((20, 8, 8)), NAN)
+    matrix = sst.reshape(20, -1).T
+    seen = np.isfinite(matrix)
+    aside = seen & (rng.random(seen.shape) < 0.3)
+    assert baselines._chosen_rank(np.where(seen, matrix, 0), seen, aside, 5) == 0
+
+
+# ---------------------------------------------------------------- the common contract
+
+
+@pytest.mark.parametrize("name", BASELINES)
+@pytest.mark.parametrize("shape", [(1, 1, 1), (1, 6, 5), (31, 9, 4), (28, 1, 12)])
+@pytest.mark.parametrize("share", [0.0, 0.001, 0.3, 1.0])
+@pytest.mark.parametrize("with_climatology", [True, False])
+def test_contract(name, shape, share, with_climatology):
+    rng = np.random.default_rng(0)
+    ocean = rng.random(shape[1:]) < 0.8
+    ocean[0, 0] = True
+    sst = 15 + rng.standard_normal(shape)
+    sst[rng.random(shape) >= share] = NAN
+    if share:
+        sst[0, 0, 0] = 15.0  # at least one observation
+    before = sst.copy()
+    result = BASELINES[name](sst, ocean, np.full(shape, 14.0) if with_climatology else None)
+    assert result.shape == shape[1:]
+    assert np.isfinite(result[ocean]).all() and np.isnan(result[~ocean]).all()
+    np.testing.assert_array_equal(sst, before)
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_values_on_land_do_not_count(name):
+    sst = np.full((3, 4, 4), 15.0)
+    ocean = np.ones((4, 4), dtype=bool)
+    ocean[0] = False
+    sst[:, 0] = 99.0
+    result = BASELINES[name](sst, ocean, np.full(sst.shape, 15.0))
+    np.testing.assert_allclose(result[1:], 15.0, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_bad_input_is_named(name):
+    ocean = np.ones((4, 4), dtype=bool)
+    with pytest.raises(ValueError, match="degC"):
+        BASELINES[name](np.full((3, 4, 4), 288.0), ocean)
+    with pytest.raises(ValueError, match="ocean_mask"):
+        BASELINES[name](np.zeros((3, 4, 4)), ocean.astype(int))
+    with pytest.raises(ValueError, match="sst must be"):
+        BASELINES[name](np.zeros((4, 4)), ocean)
+    with pytest.raises(ValueError, match="climatology"):
+        BASELINES[name](np.zeros((3, 4, 4)), ocean, np.zeros((2, 4, 4)))
