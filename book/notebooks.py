@@ -57,12 +57,14 @@ plt.rcParams.update({{"figure.constrained_layout.use": True}})"""
 
 # What must not be stored: it differs between machines or runs, or a reader cannot use it.
 DIRTY = {
-    "a path of one machine": r"(?:^|[\s'\"(=])/(?:home|tmp|root|Users|work|content|opt|usr)/|[A-Z]:\\",
+    "a path of one machine": r"(?:^|[\s'\"(=])/(?:home|tmp|root|Users|work|content|opt|usr)/"
+                             r"|[A-Z]:\\",
     "a memory address": r"\b0x[0-9a-f]{6,}",
     "a progress bar": r"\r|\d%\|| it/s",
 }
 VAGUE_START = re.compile(
-    r"(?:an? |the )?(?:figure|plot|image|picture|chart|graph|photo)s?(?: of| showing| that|:|$)", re.I
+    r"(?:an? |the )?(?:figure|plot|image|picture|chart|graph|photo)s?(?: of| showing| that|:|$)",
+    flags=re.I,
 )
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
@@ -141,6 +143,9 @@ def fill_shared_cells(notebook, path):
         if "hide-cell" in tags(cell):  # collapsed in Colab and in JupyterLab as on the site
             cell.metadata["cellView"] = "form"
             cell.metadata["jupyter"] = {"source_hidden": True}
+        if "solution" in tags(cell):
+            prompts = {"code_prompt_show": "Show a solution", "code_prompt_hide": "Hide it"}
+            cell.metadata.setdefault("mystnb", {}).update(prompts)
 
 
 def execute(notebook, path):
@@ -234,7 +239,7 @@ def problems(path):
     found = [problem for rule in rules for problem in rule(notebook, path)]
     size = path.stat().st_size
     if size > MAX_BYTES:
-        found.append(f"{size / 1000:.0f} kB is over {MAX_BYTES // 1000} kB: smaller figures, please")
+        found.append(f"{size / 1000:.0f} kB is over {MAX_BYTES // 1000} kB: draw smaller figures")
     return found
 
 
@@ -284,7 +289,7 @@ def code_style(notebook, path):
             continue
         for line in cell.source.splitlines():
             if len(line) > MAX_COLUMNS:
-                yield f"cell {number}: a line of {len(line)} columns, over {MAX_COLUMNS}: {line.strip()}"
+                yield f"cell {number}: over {MAX_COLUMNS} columns ({len(line)}): {line.strip()}"
 
 
 def outputs(notebook, path):
@@ -362,7 +367,8 @@ def exercises(notebook, path):
     text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
     if text.count("**Expected:**") < len(titles):
         yield "an exercise does not say '**Expected:** ...'"
-    for number, (title, *cells) in enumerate(zip(titles, *groups.values()), start=1):
+    rows = zip(titles, *groups.values(), strict=True)
+    for number, (title, *cells) in enumerate(rows, start=1):
         if not title.startswith(f"Exercise {number}: "):
             yield f"exercise {number} is called {title!r}"
         yield from exercise(number, *cells)

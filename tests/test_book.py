@@ -1,0 +1,245 @@
+"""Every chapter keeps the rules of the book, and the gate closes on one that does not."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import notebooks
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+CHAPTERS = sorted(notebooks.CHAPTERS.glob("*.ipynb"))
+BROKEN = Path(__file__).parent / "broken_notebook" / "99_broken.ipynb"
+
+markdown = nbformat.v4.new_markdown_cell
+
+
+def code(source, *tags, **metadata):
+    return nbformat.v4.new_code_cell(source, metadata={"tags": list(tags), **metadata})
+
+
+def exercise(number):
+    return [
+        markdown(f"### Exercise {number}: Double it\n\n**Expected:** four."),
+        code(f"def answer_{number}(x):\n    return ...", "exercise"),
+        code(f"def solution_{number}(x):\n    return 2 * x", "solution", "hide-cell"),
+        code(
+            f"y = answer_{number}(2)\nif y is ...:\n    y = solution_{number}(2)\n"
+            "assert y == 4\nprint('holds')",
+            "check",
+        ),
+    ]
+
+
+@pytest.fixture(scope="module")
+def chapter(tmp_path_factory):
+    """The smallest notebook that keeps all rules, executed by the command authors use."""
+    figure = {"image": {"alt": "A straight line that rises from one on the first day to two on the "
+                               "second, without any scatter."}}
+    cells = [
+        markdown("# A title\n\nA question?"),
+        markdown("## Objectives\n\n- one"),
+        markdown("## Prerequisites\n\n- **Necessary:** none\n- **Helpful:** none"),
+        markdown("## Time and machine\n\n- **Reading:** 1 minute\n- **Running:** unknown"),
+        markdown("## Setup"),
+        code("", "setup"),
+        code("SIZE = 3\n\ndef triple(x):\n    return SIZE * x"),
+        code("class Layer(torch.nn.Linear):\n    FACTOR = triple(2)"),
+        code("import sys\nprint('w' * 9, file=sys.stderr)\nprint(Layer(2, 2).FACTOR)"),
+        code("import xarray as xr\nxr.DataArray([1.0])"),
+        code("plt.plot([1, 2])\nplt.show()", mystnb=figure),
+        markdown("## Exercises"), *exercise(1), *exercise(2), *exercise(3),
+        markdown("## What you can now do\n\nMuch."),
+        markdown("## What's next\n\nMore."),
+        markdown("## References\n\n- none"),
+    ]
+    path = tmp_path_factory.mktemp("chapters") / "01_small.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+    assert notebooks.run(path) == []
+    return path
+
+
+def changed(chapter, tmp_path, edit):
+    """Return the problems of `chapter` after `edit(notebook)`."""
+    notebook = nbformat.read(chapter, as_version=4)
+    edit(notebook)
+    path = tmp_path / chapter.name
+    nbformat.write(notebook, path)
+    return "\n".join(notebooks.problems(path))
+
+
+# ---- the chapters -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_chapter_keeps_the_rules(path):
+    assert notebooks.problems(path) == []
+
+
+def test_contents_list_every_chapter_in_order():
+    contents = yaml.safe_load((ROOT / "_toc.yml").read_text())
+    listed = [page["file"] for part in contents["parts"] for page in part["chapters"]]
+    found = [path.relative_to(ROOT).with_suffix("").as_posix() for path in CHAPTERS]
+    assert [page for page in listed if page.startswith("book/chapters/")] == found
+
+
+def test_bibliography_has_each_paper_that_a_chapter_links():
+    known = (ROOT / "book" / "references.bib").read_text().lower()
+    for path in [*CHAPTERS, *ROOT.glob("book/*.md")]:
+        for doi in re.findall(r"https://doi\.org/(10\.[^\s\"\\]+?)[).,]*(?=[\s\"\\]|$)",
+                              path.read_text()):
+            assert doi.lower() in known, f"{path.name} links {doi}: add it to references.bib"
+
+
+def test_figure_names_are_unique_in_the_book():
+    names = [
+        cell.metadata["mystnb"]["figure"]["name"]
+        for path in CHAPTERS
+        for cell in nbformat.read(path, as_version=4).cells
+        if "name" in cell.metadata.get("mystnb", {}).get("figure", {})
+    ]
+    assert len(names) == len(set(names)), sorted(n for n in names if names.count(n) > 1)
+
+
+def test_links_to_other_pages_exist():
+    for path in [*CHAPTERS, *ROOT.glob("book/*.md")]:
+        for target in re.findall(r"\]\(([\w./-]+\.(?:ipynb|md))[)#]", path.read_text()):
+            assert (path.parent / target).exists(), f"{path.name} links {target}"
+
+
+# ---- the gate closes --------------------------------------------------------------------
+
+
+def test_broken_notebook_is_refused_by_the_checker():
+    found = "\n".join(notebooks.problems(BROKEN))
+    for complaint in [
+        "sections are", "**Necessary:**", "not the setup cell", "launch links",
+        "code changed after the outputs", "over 75 columns", "a path of one machine",
+        "a memory address", "stopped with AssertionError", "alt text should have 10 words",
+        "draws a figure without alt text", "its figure is missing", "has 1 exercises",
+        "**Expected:**", "not collapsed", "does not match", "leaves nothing to do",
+        "needs answer_1, solution_1 and an assert",
+    ]:
+        assert complaint in found
+
+
+def test_broken_notebook_is_refused_by_nbval():
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist",
+         "--nbval-lax", str(BROKEN)],
+        capture_output=True, text=True, cwd=ROOT,
+    )
+    assert done.returncode == 1, done.stdout
+    assert "1 failed" in done.stdout and "this cell must fail under nbval" in done.stdout
+
+
+@pytest.mark.parametrize("fault, complaint", [
+    (lambda cells: cells[7].update(source="SIZE = 4"), "code changed after"),
+    (lambda cells: cells[6].update(source="# mine"), "not the setup cell"),
+    (lambda cells: cells[1].update(source="elsewhere"), "launch links"),
+    (lambda cells: cells[10].update(execution_count=None), "never run"),
+    (lambda cells: cells[11].update(outputs=[]), "its figure is missing"),
+    (lambda cells: cells[11].metadata.pop("mystnb"), "without alt text"),
+    (lambda cells: cells.pop(3), "sections are"),
+    (lambda cells: cells[16].update(outputs=[]), "prints nothing"),
+    (lambda cells: cells[0].update(source="# A title\n\n```{note}\nno\n```"), "MyST directive"),
+    (lambda cells: cells[9].outputs.append(nbformat.v4.new_output("stream", name="stderr")),
+     "stored stderr"),
+    (lambda cells: cells[9].outputs[0].update(text=" 40%|####   | 4/10"), "a progress bar"),
+    (lambda cells: cells[0].update(source="# A title\n" + "x" * 400_000), "over 400 kB"),
+    (lambda cells: cells[10].outputs[0].data.update({"text/html": "<img src='a.png'>"}),
+     "has no name"),
+])
+def test_each_fault_is_named(chapter, tmp_path, fault, complaint):
+    assert complaint in changed(chapter, tmp_path, lambda notebook: fault(notebook.cells))
+
+
+def test_budget_is_kept(chapter, tmp_path):
+    def slow(notebook):
+        notebook.metadata["sst_tutorial"].update(seconds=65, memory_gb=1.6)
+
+    found = changed(chapter, tmp_path, slow)
+    assert "took 65 s" in found and "took 1.6 GB" in found
+
+
+@pytest.mark.parametrize("alt", [
+    "A plot.",
+    "Figure showing the sea surface temperature of one month in the Tasman Sea, with clouds.",
+    "Image of the sea surface temperature of one month in the Tasman Sea, with some clouds.",
+    "TODO say here what one sees in the map of the month, its colours, its land and its gaps.",
+])
+def test_vague_alt_text_is_refused(alt):
+    assert notebooks.vague(alt, "")
+
+
+# ---- what run stores --------------------------------------------------------------------
+
+
+def test_stored_outputs_are_clean(chapter):
+    text = chapter.read_text()
+    assert "w" * 9 not in text  # stderr
+    assert not notebooks.UUID.search(text)  # the random ids of xarray's tables
+    assert "id-0" in text
+    assert str(chapter.parent) not in text
+    assert re.search(r"\*\*Running:\*\* \d+ s on 2 CPU cores, \d\.\d GB", text)
+
+
+def test_a_second_run_changes_nothing(chapter, tmp_path):
+    again = tmp_path / chapter.name
+    again.write_text(chapter.read_text())
+    notebooks.run(again)
+    costs = re.compile(r'"(seconds|memory_gb)": [\d.]+|Running:\*\* .*? of memory')
+    assert costs.sub("", again.read_text()) == costs.sub("", chapter.read_text())
+
+
+def test_a_failing_cell_stores_nothing(chapter, tmp_path):
+    notebook = nbformat.read(chapter, as_version=4)
+    notebook.cells[7].source = "1 / 0"
+    path = tmp_path / chapter.name
+    nbformat.write(notebook, path)
+    before = path.read_text()
+    with pytest.raises(Exception, match="ZeroDivisionError"):
+        notebooks.run(path)
+    assert path.read_text() == before
+
+
+def test_definitions_come_without_running_the_page(chapter, monkeypatch, capsys):
+    monkeypatch.setattr(notebooks, "CHAPTERS", chapter.parent)
+    names = notebooks.definitions("01_small", "Layer", "SIZE")
+    assert names["Layer"].FACTOR == 6 and names["SIZE"] == 3
+    assert capsys.readouterr().out == ""
+    with pytest.raises(KeyError):
+        notebooks.definitions("01_small", "Absent")
+
+
+# ---- the address ------------------------------------------------------------------------
+
+
+def test_the_address_is_the_same_everywhere():
+    name = notebooks.slug(notebooks.address()).split("/")[1]
+    link = re.compile(r"(?:github\.com|colab\.research\.google\.com/github|mybinder\.org/v2/gh)/"
+                      rf"([\w.-]+/{re.escape(name)})\b")
+    shown = {path.name: set(link.findall(text)) for path, text in notebooks.shown_addresses()}
+    for name in ("README.md", "CITATION.cff", "_config.yml", "setup.md"):
+        assert shown[name], f"{name} should show the address"
+    assert set().union(*shown.values()) == {notebooks.slug(notebooks.address())}
+
+
+def test_a_new_address_is_copied_everywhere(tmp_path, monkeypatch, chapter):
+    pages = tmp_path / "book"
+    (pages / "chapters").mkdir(parents=True)
+    for name in ("README.md", "CITATION.cff", "_config.yml", "pyproject.toml", "book/setup.md"):
+        (tmp_path / name).write_text((ROOT / name).read_text())
+    (pages / "chapters" / chapter.name).write_text(chapter.read_text())
+    old = notebooks.address()
+    project = tmp_path / "pyproject.toml"
+    project.write_text(project.read_text().replace(old, "https://github.com/sea/clouds"))
+    monkeypatch.setattr(notebooks, "ROOT", tmp_path)
+    monkeypatch.setattr(notebooks, "CHAPTERS", pages / "chapters")
+    notebooks.spread_address()
+    for path, text in notebooks.shown_addresses():
+        assert notebooks.slug(old) not in text and "sea/clouds" in text, path
+    assert notebooks.problems(pages / "chapters" / chapter.name) == []
