@@ -170,12 +170,15 @@ def background(sst, ocean_mask, block=4, prior_count=20.0):
     if not seen.any():
         return np.broadcast_to(np.float32(EMPTY_MONTH_DEGC), sst.shape)
     offset = np.float32(np.mean(sst, where=seen, dtype=float))  # keeps float32 sums exact
-    sst = sst - offset
+    sst = (sst - offset).astype(np.float32)
     keep = seen
     for _ in range(2):
-        total = torch.from_numpy(np.sum(sst, 0, where=keep, dtype=np.float32))
+        total = torch.from_numpy(np.sum(sst, 0, where=keep))
         count = torch.from_numpy(np.sum(keep, 0, dtype=np.float32))
-        smooth = _smooth_mean(total, count, block, prior_count).numpy()
+        smooth = _smooth_mean(total, count, block, prior_count)
+        # Smoothing flattens a gradient; smoothing the rest gives it back (Tukey's twicing).
+        smooth += _smooth_mean(total - count * smooth, count, block, prior_count)
+        smooth = smooth.numpy()
         distance = np.abs(sst - smooth)
         spread = 1.4826 * np.median(distance[seen])
         keep = seen & (distance <= 4 * max(spread, 0.1))
@@ -291,7 +294,7 @@ def optimal_interpolation(
     index = index.reshape(n)
     between = np.linalg.norm(cells[:, None] - cells[None], axis=-1)  # distances of seen cells
     short, long = covariance.space(between)
-    matrix = np.empty((n, n))
+    matrix = np.zeros((n, n))
     for today in np.unique(day):  # one day's rows at a time keep the temporaries small
         rows = np.flatnonzero(day == today)
         stop = rows[-1] + 1  # the matrix is symmetric: nothing after today is needed

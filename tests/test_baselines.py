@@ -105,7 +105,7 @@ def test_background_follows_equator_to_pole():
     noisy = truth + 0.3 * rng.standard_normal((3, 90, 180)).astype("float32")
     sst = np.where(rng.random(noisy.shape) < 0.1, noisy, NAN)
     error = baselines.background(sst, ocean)[0] - truth
-    assert np.sqrt(np.mean(error**2)) < 0.6
+    assert np.sqrt(np.mean(error**2)) < 0.4
     assert abs(error.mean()) < 0.05
 
 
@@ -173,7 +173,7 @@ def test_gaussian_far_from_everything_takes_a_wider_one():
     sst[0, 0, 0], sst[0, 0, 299] = 1.0, 3.0
     result = baselines.gaussian(sst, np.ones((1, 300), dtype=bool), np.zeros((1, 1, 300)))
     np.testing.assert_allclose(result[0, [0, 60, 240, 299]], [1, 1, 3, 3], atol=0.01)
-    assert 1.0 <= result.min() and result.max() <= 3.0
+    assert 1.0 - 1e-6 <= result.min() and result.max() <= 3.0 + 1e-6
 
 
 def test_optimal_interpolation_of_one_observation():
