@@ -39,7 +39,7 @@ SST_NAMES = {
 # A last resort: something called SST that is not an error, a count, a flag or an anomaly of it.
 SST_PATTERN = re.compile(r"sst|sea_?surface_?temp", re.I)
 NOT_SST = re.compile(
-    r"anom|err|uncert|bias|std|dev|sses|var|dtime|time|count|num|nobs|qual|flag|mask|source|clim"
+    r"anom|err|uncert|bias|std|dev|sses|var|(?<![yt])time|count|num|nobs|qual|flag|mask|source|clim"
     r"|mean_of|grad|depth_of|coef",
     re.I,
 )
@@ -246,7 +246,7 @@ def _open_one(file: Path) -> xr.Dataset:
     except FileNotFoundError:
         raise ValueError(f"path={str(file)!r}: no such file; check the name") from None
     except (OSError, ValueError, RuntimeError, KeyError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = (str(error) or type(error).__name__).splitlines()[0].split(". ")[0]
         raise ValueError(
             f"path={str(file)!r} cannot be read as NetCDF or Zarr ({reason}); is it complete, and "
             "of that format?"
@@ -280,6 +280,8 @@ def _find_sst(ds: xr.Dataset, where: str, variable: str | None) -> xr.DataArray:
         [k for k in fields if SST_PATTERN.search(str(k)) and not NOT_SST.search(str(k))],
     )
     found = [str(k) for k in next((rank for rank in ranks if rank), [])]
+    if len(found) > 1:  # biases, counts and flags that carry the standard_name of their SST
+        found = [k for k in found if not NOT_SST.search(k)] or found
     if len(found) == 1:
         return ds[found[0]]
     if found:
@@ -361,7 +363,8 @@ def _spelled(unit: str) -> str | None:
 
 def _guess(sst: xr.DataArray) -> str:
     """What the values of `sst` look like, as words for an error message."""
-    values = _finite(_thinned(sst))
+    values = _thinned(sst).values
+    values = values[np.isfinite(values)]
     if not values.size:
         return ""
     middle = float(np.median(values))
@@ -383,11 +386,6 @@ def _thinned(sst: xr.DataArray) -> xr.DataArray:
     step = max(1, int(np.sqrt(np.prod([sst.sizes[d] for d in rest]) / 250_000)))
     days = np.unique(np.linspace(0, n - 1, min(n, 4)).astype(int))
     return sst.isel({first: days, **{d: slice(None, None, step) for d in rest}})
-
-
-def _finite(sst: xr.DataArray) -> np.ndarray:
-    values = sst.values
-    return values[np.isfinite(values)]
 
 
 def _three_axes(ds: xr.Dataset, sst: xr.DataArray, names: dict, where: str) -> xr.DataArray:
@@ -460,6 +458,8 @@ def _ascending(ds: xr.Dataset, where: str) -> xr.Dataset:
     """Latitude south to north; longitude eastward from the widest hole, from [-180, 180) on."""
     lat, lon = ds["lat"].values, ds["lon"].values
     for name, values, low, high in (("lat", lat, -90.01, 90.01), ("lon", lon, -360.5, 540.5)):
+        if values.size == 0:
+            raise ValueError(f"{where}: {name} has length 0; choose a region that has cells")
         if not (np.isfinite(values).all() and low <= values.min() and values.max() <= high):
             raise ValueError(
                 f"{where}: {name} runs from {values.min():.6g} to {values.max():.6g}; it must be "
@@ -525,7 +525,8 @@ def _load(sst: xr.DataArray, where: str) -> xr.DataArray:
 
 def _possible_values(sst: xr.DataArray, origin: str, read_as: str) -> xr.DataArray:
     """`sst` without values that no sea has; an error where they contradict the stated unit."""
-    values = _finite(sst if sst.chunks is None else _thinned(sst))
+    values = (sst if sst.chunks is None else _thinned(sst)).values
+    values = values[~np.isnan(values)]
     if not values.size:
         warnings.warn(f"{origin} holds no observation; its unit was not checked", stacklevel=3)
         return sst
@@ -563,7 +564,12 @@ def _find_mask(ds: xr.Dataset, names: dict, skip: str) -> xr.DataArray | None:
     for name, variable in ds.variables.items():
         called = str(name).lower() in MASK_NAMES
         called = called or variable.attrs.get("standard_name") in MASK_STANDARD_NAMES
-        if not called or name == skip or not set(grid) <= set(variable.dims):
+        if (
+            not called
+            or name == skip
+            or variable.dtype.kind not in "biuf"
+            or not set(grid) <= set(variable.dims)
+        ):
             continue
         others = {d: 0 for d in variable.dims if d not in grid}
         changes = any(ds.sizes[d] > 1 for d in others)
@@ -611,9 +617,11 @@ def _binary_water(mask: xr.DataArray, sst: xr.DataArray) -> xr.DataArray | None:
     if values.min() < 0 or values.max() > 1:
         return None
     one = values > 0.5
-    seen = sst if sst.chunks is None else _thinned(sst)
-    seen = seen.notnull().any("time")
-    share = float(one.sel(lat=seen["lat"], lon=seen["lon"]).values[seen.values].mean())
+    seen = (sst if sst.chunks is None else _thinned(sst)).notnull().any("time").load()
+    if not seen.any():  # then the coastline tells the sense
+        seen = seen | ocean_mask(seen["lat"].values, seen["lon"].values)
+    here = one.sel(lat=seen["lat"], lon=seen["lon"]).values[seen.values]
+    share = here.mean() if here.size else 0.5
     if share > 0.9:
         return one
     return ~one if share < 0.1 else None

@@ -163,9 +163,9 @@ def _remove_abandoned(to: Path) -> None:
 def _all_days(days, region, to, base, progress) -> tuple[dict, dict]:
     """({day: file or None where absent}, {day: reason it failed}) with a few days at a time."""
     found, failed, in_a_row = {}, {}, 0
-    pool = ThreadPoolExecutor(WORKERS)
+    pool, stop = ThreadPoolExecutor(WORKERS), threading.Event()
     try:
-        tasks = {pool.submit(_one_day, day, region, to, base): day for day in days}
+        tasks = {pool.submit(_one_day, day, region, to, base, stop): day for day in days}
         with tqdm(total=len(days), unit="day", desc="OISST", disable=not progress) as bar:
             for task in as_completed(tasks):
                 day = tasks[task]
@@ -176,12 +176,13 @@ def _all_days(days, region, to, base, progress) -> tuple[dict, dict]:
                 if in_a_row >= GIVE_UP:
                     break
                 bar.update()
-    finally:  # on Ctrl-C or after giving up, days not yet begun are not begun
+    finally:  # on Ctrl-C or after giving up, nothing more is begun
+        stop.set()
         pool.shutdown(cancel_futures=True)
     return found, failed
 
 
-def _one_day(day: date, region: dict | None, to: Path, base: Path | str) -> Path | None:
+def _one_day(day: date, region: dict | None, to: Path, base, stop) -> Path | None:
     """The file of one day, from the folder or the source; None if it exists nowhere."""
     names = [f"oisst-avhrr-v02r01.{day:%Y%m%d}{kind}.nc" for kind in ("", "_preliminary")]
     final, preliminary = (to / f"{day:%Y%m}" / name for name in names)
@@ -190,7 +191,7 @@ def _one_day(day: date, region: dict | None, to: Path, base: Path | str) -> Path
     if day > date.today():
         return None
     try:
-        _fetch(f"{day:%Y%m}/{names[0]}", final, day, region, base)
+        _fetch(f"{day:%Y%m}/{names[0]}", final, day, region, base, stop)
         preliminary.unlink(missing_ok=True)
         return final
     except _Absent:
@@ -198,7 +199,7 @@ def _one_day(day: date, region: dict | None, to: Path, base: Path | str) -> Path
     if _is_right(preliminary, day, region):
         return preliminary
     try:
-        _fetch(f"{day:%Y%m}/{names[1]}", preliminary, day, region, base)
+        _fetch(f"{day:%Y%m}/{names[1]}", preliminary, day, region, base, stop)
         return preliminary
     except _Absent:
         return None
@@ -229,12 +230,13 @@ def _named(region: dict | None) -> str | None:
     return f"lat {south:g} to {north:g}, lon {west:g} to {east:g}"
 
 
-def _fetch(name: str, place: Path, day: date, region: dict | None, base: Path | str) -> None:
+def _fetch(name: str, place: Path, day: date, region: dict | None, base, stop) -> None:
     """Fetch, check, cut, rename; tried again after a pause when something goes wrong."""
     place.parent.mkdir(parents=True, exist_ok=True)
     tries = 1 if isinstance(base, Path) else TRIES
     for attempt in range(tries):
-        time.sleep(PAUSE * (2**attempt - 1))
+        if stop.wait(PAUSE * (2**attempt - 1)):
+            raise _Broken("stopped")
         part = place.with_name(f".{place.name}.{uuid4().hex}.part")  # two runs cannot mix
         try:
             if isinstance(base, Path):

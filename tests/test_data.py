@@ -79,6 +79,14 @@ def test_two_candidates_are_an_error_that_variable_settles():
     same_values(open_sst(ds, variable="sea_surface_temperature"), ds, "sea_surface_temperature")
 
 
+def test_companions_with_the_same_standard_name_are_no_candidates():
+    ds = sea()
+    for companion in ("sst", "sses_bias", "quality_level", "sst_dtime"):
+        ds[companion] = ds["sst"] * (companion == "sst")
+        ds[companion].attrs = {"standard_name": "sea_surface_skin_temperature", "units": "degC"}
+    same_values(open_sst(ds), sea())
+
+
 def test_no_candidate_lists_what_there_is():
     with pytest.raises(ValueError, match=r"no variable that is SST .* chlorophyll \('time'"):
         open_sst(sea(name="chlorophyll"))
@@ -153,6 +161,13 @@ def test_an_undeclared_fill_becomes_nan_with_a_warning():
     with pytest.warns(UserWarning, match="most often -999.*NaN"):
         out = open_sst(ds)
     assert np.isnan(out["sst"][0]).all() and float(out["sst"].min()) > 14
+
+
+def test_infinity_is_a_gap():
+    ds = sea()
+    ds["sst"][0, 1, 1] = np.inf
+    with pytest.warns(UserWarning, match="most often inf"):
+        assert np.isnan(open_sst(ds)["sst"][0, 1, 1])
 
 
 def test_a_file_without_one_observation_is_opened_with_a_warning():
@@ -235,6 +250,11 @@ def test_curvilinear_and_missing_coordinates():
 def test_impossible_latitudes(lat, message):
     with pytest.raises(ValueError, match=message):
         open_sst(sea(lat=lat))
+
+
+def test_an_empty_region():
+    with pytest.raises(ValueError, match="lat has length 0"):
+        open_sst(sea().sel(lat=slice(50, 60)))
 
 
 # ---------------------------------------------------------------- time
@@ -408,6 +428,15 @@ def test_a_binary_mask_of_either_sense():
     ):
         out = open_sst(masked(values, name))
         np.testing.assert_array_equal(out["ocean_mask"], LAND == 0)
+
+
+def test_a_mask_without_one_observation_is_turned_by_the_coastline():
+    for values in (LAND, 1 - LAND):
+        ds = masked(values)
+        ds["sst"] = ds["sst"] * np.nan
+        ds["sst"].attrs["units"] = "degC"
+        with pytest.warns(UserWarning, match="no observation"):
+            np.testing.assert_array_equal(open_sst(ds)["ocean_mask"], LAND == 0)
 
 
 def test_values_outside_the_mask_become_nan():
