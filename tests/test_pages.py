@@ -19,6 +19,7 @@ def site(tmp_path_factory):
     folder = tmp_path_factory.mktemp("site")
     config = yaml.safe_load((ROOT / "_config.yml").read_text())
     config["execute"]["execute_notebooks"] = "off"
+    config["sphinx"]["local_extensions"]["page_fixes"] = str(ROOT / "book" / "_ext")
     (folder / "_config.yml").write_text(yaml.safe_dump(config))
     done = subprocess.run(
         [Path(sys.executable).with_name("jupyter-book"), "build", ROOT, "-W", "-n", "--keep-going",
