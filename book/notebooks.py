@@ -161,7 +161,6 @@ def execute(notebook, path):
         kernel_name="python3",
         resources={"metadata": {"path": str(path.parent)}},
         record_timing=False,
-        store_widget_state=False,
     )
     start = time.perf_counter()
     client.execute()
