@@ -1,0 +1,232 @@
+"""Metrics against numbers worked out by hand, and the benchmark against its own score."""
+
+import json
+
+import numpy as np
+import pytest
+
+from sst_tutorial import evaluation as ev
+from sst_tutorial.baselines import BASELINES
+
+NAN = np.nan
+
+
+def simple_month(seed=0, size=16, name="2001-01"):
+    rng = np.random.default_rng(seed)
+    truth = 15 + rng.standard_normal((size, size))
+    ocean = np.ones((size, size), dtype=bool)
+    ocean[:, :3] = False
+    sst = np.where(rng.random((30, size, size)) < 0.1, truth, NAN)
+    sst[:, ~ocean] = NAN
+    lat = np.linspace(-40, -36, size)
+    return ev.Month(sst, ocean, np.full(sst.shape, 15.0), np.where(ocean, truth, NAN), lat, name)
+
+
+def shifted(by):
+    """A method that knows the truth of `simple_month(0)` and misses it by a constant."""
+    truth = simple_month().truth
+    return lambda sst, ocean_mask, climatology: truth + by
+
+
+def test_error_metrics_by_hand():
+    error = np.array([1.0, 3.0])
+    assert ev.bias(error) == 2
+    assert ev.rmse(error) == pytest.approx(np.sqrt(5))
+    assert ev.centred_rmse(error) == pytest.approx(1)  # 5 = 2^2 + 1^2
+    assert ev.bias(error, [3, 1]) == pytest.approx(1.5)
+    assert ev.rmse(error, [3, 1]) == pytest.approx(np.sqrt(3))
+    assert np.isnan(ev.rmse(np.array([])))
+
+
+def test_cos_lat_weights():
+    np.testing.assert_allclose(ev.cos_lat_weights([0, 60], 3), [[1, 1, 1], [0.5, 0.5, 0.5]])
+
+
+def test_distance_to_coast():
+    ocean = np.array([[False, True, True, True]])
+    np.testing.assert_allclose(ev.distance_to_coast(ocean), [[0, 1, 2, 3]])
+    assert np.isinf(ev.distance_to_coast(np.ones((2, 2), dtype=bool))).all()
+
+
+def test_rmse_by_bins_close_on_the_right():
+    rows = ev.rmse_by(np.array([1.0, 2.0, 2.0, 9.0]), np.array([0.0, 1.0, 1.5, np.inf]),
+                      (0, 1, 2, np.inf))
+    assert rows == [
+        {"low": 0, "high": 1, "rmse": pytest.approx(np.sqrt(2.5)), "cells": 2},
+        {"low": 1, "high": 2, "rmse": 2, "cells": 1},
+        {"low": 2, "high": np.inf, "rmse": 9, "cells": 1},
+    ]
+
+
+def test_gradient_errors_ignore_land_and_offsets():
+    truth = np.zeros((1, 4))
+    prediction = np.array([[5.0, 7.0, 99.0, 1.0]])
+    ocean = np.array([[True, True, False, True]])
+    np.testing.assert_allclose(ev.gradient_errors(prediction, truth, ocean), [2.0])
+
+
+def test_spectrum_peaks_at_the_wavelength_of_a_wave():
+    wave = np.tile(np.sin(2 * np.pi * np.arange(64) / 8), (64, 1))
+    sea = np.ones((64, 64), dtype=bool)
+    wavenumber, power = ev.power_spectrum(wave, sea)
+    assert wavenumber[np.argmax(power)] == pytest.approx(1 / 8)
+    plane = np.add.outer(np.arange(64.0), 3 * np.arange(64.0))
+    np.testing.assert_allclose(ev.power_spectrum(wave + plane, sea)[1], power, atol=1e-6)
+    np.testing.assert_allclose(ev.power_spectrum(3 * wave, sea)[1], 9 * power)
+
+
+def test_effective_resolution_by_hand():
+    k = np.array([0.1, 0.2, 0.3, 0.4])
+    # 0.5 lies a quarter of the way from 0.4 (k = 0.2) to 0.8 (k = 0.3): 1 / 0.225.
+    assert ev.effective_resolution(k, [0.1, 0.4, 0.8, 0.3]) == pytest.approx(1 / 0.225)
+    assert ev.effective_resolution(k, [0.1, 0.2, 0.3, 0.4]) == pytest.approx(2.5)
+    assert np.isnan(ev.effective_resolution(k, [0.6, 0.1, 0.1, 0.1]))
+
+
+def test_effective_resolution_of_a_cut_off():
+    """A prediction without any wave shorter than 8 cells resolves about 8 cells."""
+    noise = np.random.default_rng(0).standard_normal((128, 128))
+    k = np.hypot(np.fft.fftfreq(128)[:, None], np.fft.fftfreq(128))
+    smooth = np.fft.ifft2(np.fft.fft2(noise) * (k < 1 / 8)).real
+    sea = np.ones((128, 128), dtype=bool)
+    wavenumber, truth = ev.power_spectrum(noise, sea)
+    error = ev.power_spectrum(noise - smooth, sea)[1]
+    assert ev.effective_resolution(wavenumber, error / truth) == pytest.approx(8, rel=0.1)
+
+
+def test_block_bootstrap_draws_whole_blocks():
+    drawn = []
+    ev.block_bootstrap(lambda i: drawn.append(i) or 0.0, 10, block=3, draws=50)
+    for index in drawn:
+        assert len(index) == 10
+        for start in (0, 3, 6):
+            np.testing.assert_array_equal(index[start : start + 3], (index[start] + range(3)) % 10)
+
+
+def test_block_bootstrap_covers_the_mean_of_noise():
+    hits = 0
+    for seed in range(100):
+        x = np.random.default_rng(seed).standard_normal(48)
+        low, high = ev.block_bootstrap(lambda i, x=x: x[i].mean(), 48, draws=200, seed=seed)
+        hits += low <= 0 <= high
+    assert 84 <= hits <= 99  # about 95 %, less what 16 blocks cost
+
+
+def test_difference_interval_is_paired():
+    """B is worse than A by a hair in every month: hopeless unpaired, certain paired."""
+    hard = np.random.default_rng(0).uniform(0.5, 2, 24)
+    row = lambda x: {"by_month": {"square_sum": x**2, "weight_sum": np.ones(24)}}  # noqa: E731
+    low, high = ev.difference_interval(row(hard), row(hard + 0.02))
+    assert -0.03 < low < high < -0.01
+    with pytest.raises(ValueError, match="same months"):
+        ev.difference_interval(row(hard), {"by_month": {"square_sum": [1], "weight_sum": [1]}})
+
+
+def test_score_of_a_constant_error():
+    score = ev.score_months({"m": shifted(0.5)}, [simple_month()])["m"]
+    for key in ("rmse", "bias", "rmse_seldom_seen", "rmse_never_seen"):
+        assert score[key] == pytest.approx(0.5)
+    assert score["centred_rmse"] == pytest.approx(0, abs=1e-9)
+    assert score["gradient_rmse"] == pytest.approx(0, abs=1e-9)
+    assert score["rmse_interval"] == pytest.approx((0.5, 0.5))
+    np.testing.assert_allclose(score["spectrum"]["power_ratio"], 1)
+    np.testing.assert_allclose(score["spectrum"]["error_ratio"], 0, atol=1e-12)
+    n_ocean = simple_month().ocean_mask.sum()
+    for rows in (score["by_cloud_fraction"], score["by_distance_to_coast"]):
+        assert sum(row["cells"] for row in rows) == n_ocean
+
+
+def test_scores_of_two_months_pool_their_cells():
+    months = [simple_month(), simple_month()]
+    errors = iter([1.0, -1.0])
+    predict = lambda *month: shifted(next(errors))(*month)  # noqa: E731
+    score = ev.score_months({"m": predict}, months)["m"]
+    assert score["rmse"] == pytest.approx(1)
+    assert score["bias"] == pytest.approx(0, abs=1e-12)
+    assert score["centred_rmse"] == pytest.approx(0, abs=1e-9)  # each map's own mean is taken away
+
+
+def test_a_gap_over_ocean_is_an_error():
+    def holed(sst, ocean_mask, climatology):
+        return np.where(np.arange(256).reshape(16, 16) == 40, NAN, 1.0)
+
+    with pytest.raises(ValueError, match="holed left 1 ocean cells of 2001-01"):
+        ev.score_months({"holed": holed}, [simple_month()])
+    with pytest.raises(ValueError, match=r"shape \(16, 16\)"):
+        ev.score_months({"m": lambda *month: np.zeros(3)}, [simple_month()])
+    with pytest.raises(ValueError, match="months is empty"):
+        ev.score_months({}, [])
+
+
+def test_simulated_months_rank_the_rivals(monkeypatch):
+    monkeypatch.setattr(ev, "REGIONS", {"Kuroshio": ev.REGIONS["Kuroshio"]})
+    names = ("climatology", "mean of days", "gaussian", "optimal interpolation")
+    methods = {name: BASELINES[name] for name in names}
+    months = ev.simulated_months("cloudy", per_region=2)
+    assert [month.name for month in months] == ["Kuroshio 2001-01", "Kuroshio 2001-03"]
+    hidden = np.mean([np.isnan(m.sst[:, m.ocean_mask]).mean() for m in months])
+    assert hidden == pytest.approx(0.91, abs=0.02)
+    rmse = {name: s["rmse"] for name, s in ev.score_months(methods, months).items()}
+    assert rmse["optimal interpolation"] < rmse["gaussian"] < rmse["mean of days"]
+    assert rmse["gaussian"] < rmse["climatology"]
+
+
+def test_results_are_strict_json(tmp_path):
+    path = tmp_path / "results" / "x.json"
+    ev.write_results({"a": [NAN, np.inf, 1 / 3], "b": (1, "c", None)}, path)
+    assert json.loads(path.read_text()) == {"a": [None, None, 0.333333], "b": [1, "c", None]}
+
+
+def test_command_without_benchmark_says_so(monkeypatch, capsys, tmp_path):
+    monkeypatch.setenv("SST_TUTORIAL_DATA", str(tmp_path))
+    assert ev.main(["--methods", "climatology"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: no benchmark") and error.count("\n") == 1
+
+
+def test_command_writes_and_prints_every_method(monkeypatch, capsys, tmp_path):
+    monkeypatch.setitem(ev.MONTHS, "simulated", lambda regime: [simple_month(), simple_month(1)])
+    out = tmp_path / "rivals.json"
+    assert ev.main(["--months", "simulated", "--out", str(out)]) == 0
+    results = json.loads(out.read_text())
+    printed = capsys.readouterr().out
+    assert list(results["regimes"]) == ["cloudy", "clear"]
+    for regime in results["regimes"].values():
+        assert list(regime["methods"]) == list(BASELINES) and regime["n_months"] == 2
+    assert all(name in printed for name in BASELINES)
+
+
+@pytest.fixture(scope="module")
+def real_months():
+    """The benchmark, read once: its climatology takes seconds."""
+    if ev.benchmark_folder() is None:
+        pytest.skip("the benchmark is not beside the shared data: set SST_TUTORIAL_DATA")
+    return ev.benchmark_months("cloudy")
+
+
+def test_benchmark_gives_the_published_figures(real_months):
+    published = {"climatology": 1.206, "mean of days": 0.689, "mean anomaly": 0.458,
+                 "linear in time": 0.456}
+    scores = ev.score_months({name: BASELINES[name] for name in published}, real_months)
+    assert {name: round(s["rmse"], 3) for name, s in scores.items()} == published
+
+
+def test_we_score_as_the_benchmark_does(real_months):
+    climatology = {month.name: month.climatology for month in real_months}
+
+    def predict(case):
+        name = str(case.time[0].astype("datetime64[M]"))
+        return BASELINES["gaussian"](case.sst, case.ocean, climatology[name])
+
+    theirs = ev.benchmark_module().score(predict, "cloudy")
+    ours = ev.score_months({"gaussian": BASELINES["gaussian"]}, real_months)["gaussian"]
+    for our_key, their_key in (("rmse", "rmse"), ("rmse_seldom_seen", "rmse_seldom_seen"),
+                               ("bias", "bias"), ("share_never_seen", "never_seen")):
+        assert ours[our_key] == pytest.approx(theirs[their_key], abs=1e-6)
+    assert ours["rmse"] < 0.27
+
+
+def test_optimal_interpolation_leads_on_real_months(real_months):
+    methods = {name: BASELINES[name] for name in ("gaussian", "optimal interpolation", "dineof")}
+    rmse = {name: s["rmse"] for name, s in ev.score_months(methods, real_months[:6]).items()}
+    assert rmse["optimal interpolation"] < rmse["gaussian"] < rmse["dineof"]
