@@ -18,7 +18,7 @@ book: $(INSTALLED) $(CACHE)/.package
 	$(BIN)/jcache notebook -p $(CACHE) add $(CHAPTERS)
 	$(BIN)/jcache project -p $(CACHE) execute -e local-parallel -t 180
 	$(BIN)/jupyter-book build . -W -n --keep-going -q
-	@echo "The book is ready. Open $(CURDIR)/_build/html/book/index.html"
+	@echo "The book is ready. Open $(CURDIR)/_build/html/index.html"
 
 test: $(INSTALLED)
 	$(BIN)/ruff check .
