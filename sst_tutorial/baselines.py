@@ -405,8 +405,8 @@ def dineof(sst, ocean_mask, climatology=None, max_rank=8, held_out=0.05, seed=0)
 
     Gaps start at the mean anomaly. The rank, 0 to `max_rank`, is the one that best predicts a
     random share `held_out` of the observations, put aside; then the fill is repeated with all of
-    them (Beckers & Rixen 2003). One month is few images for an EOF method, yet on 2011-2012 a
-    in one piece was worse. The same `seed` gives the same result.
+    them (Beckers & Rixen 2003). One month is few images for an EOF method, yet filling
+    2011-2012 in one piece was worse. The same `seed` gives the same result.
     """
     if not 0 < held_out < 1:
         raise ValueError(f"held_out must be a share between 0 and 1, got {held_out}")
