@@ -48,8 +48,8 @@ def reconstruct(daily, model=None, climatology=None) -> xr.Dataset:
     xarray.Dataset, in memory, with
         sst (time, lat, lon) float32, degC: mean over all days of the month, complete over the
             ocean, NaN on land;
-        baseline (time, lat, lon) float32, degC: the same by the space-time Gaussian of anomalies
-            alone, which the network starts from;
+        baseline (time, lat, lon) float32, degC: the same by the cheap first guess alone, which
+            the network starts from (see `months.predict`);
         n_observed (time, lat, lon) int16: days on which the cell was seen;
         time: first day of each month, with `time_bnds`; attributes after CF and ACDD, the
         package version, weights and settings among them.
@@ -175,6 +175,12 @@ def _month(month: pd.Period, daily, network, settings, climatology) -> tuple[np.
     sst[here.indexes["time"].day - 1] = here.values
     observed = np.isfinite(sst) & ocean  # (T, H, W)
     sst[~observed] = np.nan
+    warmest = np.nanmax(sst, initial=-np.inf)
+    if warmest > 50:
+        raise ValueError(
+            f"daily is labelled degC but reaches {warmest:.1f} in {month}; if it is in K, subtract "
+            "273.15 or pass it through open_sst(daily, units='K')"
+        )
     wraps = _is_global(daily["lon"].values)
     if climatology is None:
         prior = _background(sst, ocean, wraps)  # (T, H, W)
@@ -341,7 +347,7 @@ def _labelled(months, maps, daily, provenance, climatology) -> xr.Dataset:
         "ancillary_variables": "n_observed baseline",
     }
     out["baseline"].attrs = {
-        "long_name": "monthly mean sea surface temperature by the space-time Gaussian of anomalies",
+        "long_name": "monthly mean sea surface temperature before the network adds to it",
         "units": "degree_Celsius",
         "cell_methods": "time: mean",
     }
@@ -367,8 +373,8 @@ def _attributes(out, daily, months, held) -> dict:
     attributes = {
         "Conventions": "CF-1.11, ACDD-1.3",
         "title": "Monthly mean sea surface temperature reconstructed from daily maps with gaps",
-        "summary": "Monthly means, complete over the ocean: prior mean, plus space-time Gaussian "
-        "of the observed daily anomalies, plus what a neural network adds to it.",
+        "summary": "Monthly means, complete over the ocean: prior mean, plus a first guess from "
+        "the observed daily anomalies around, plus what a neural network adds to it.",
         "keywords": "sea surface temperature, gap filling, monthly mean",
         "source": "daily maps: " + str(daily.attrs.get("title") or daily.attrs.get("source", "?")),
         "processing_level": "L4",

@@ -1,0 +1,446 @@
+"""The command `sst-tutorial`: everything the package does that a shell user wants.
+
+Parsing is cheap: torch and xarray are imported by the subcommand that needs them. A mistake of the
+user ends in one line on stderr and exit status 2, never in a traceback.
+"""
+
+import argparse
+import contextlib
+import os
+import re
+import shlex
+import sys
+import tempfile
+import time
+import warnings
+from pathlib import Path
+
+PROGRAM = "sst-tutorial"
+
+RECONSTRUCT = """\
+examples:
+  sst-tutorial reconstruct may.nc may_complete.nc
+  sst-tutorial reconstruct "daily/2016*.nc" 2016.nc --month 2016-02 --month 2016-03
+  sst-tutorial reconstruct daily.nc monthly.nc --climatology thirty_years_of_daily_maps.nc
+  sst-tutorial reconstruct odd.nc monthly.nc --variable temp_skin --units K --overwrite
+
+OUTPUT.nc holds, for each calendar month: sst (monthly mean in degC, complete over the ocean, NaN
+on land), baseline (the same without the network) and n_observed (days each cell was seen).
+Give --climatology wherever there is one: the less a month saw, the more it matters."""
+
+SIMULATE = """\
+examples:
+  sst-tutorial simulate gappy.nc
+  sst-tutorial simulate gappy.nc --truth complete.nc --days 31 --cover 0.9 --seed 3
+  sst-tutorial simulate pacific.nc --region -20 20 170 -150 --shape 80 80 --start 2015-11-01
+
+then: sst-tutorial reconstruct gappy.nc monthly.nc"""
+
+DOWNLOAD = """\
+examples:
+  sst-tutorial download 2016-02-01 2016-02-29 --region -45 -37 147 155 --to oisst
+  sst-tutorial download 2016-02 2016-04 --to oisst          whole globe, 1.6 MB a day
+  sst-tutorial download 2016 2016 --source /data/mirror     a folder in NOAA's layout
+
+The same command again resumes. Then: sst-tutorial reconstruct oisst monthly.nc"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run `sst-tutorial` with these arguments (None = those of the shell); the exit status.
+
+    0 = done; 1 = `doctor` found something; 2 = the user's mistake, one line on stderr says which;
+    130 = interrupted.
+    """
+    arguments = _parser().parse_args(argv)
+    arguments.command_line = shlex.join([PROGRAM, *(sys.argv[1:] if argv is None else argv)])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("always", UserWarning)
+        warnings.showwarning = _show_warning
+        try:
+            return arguments.run(arguments) or 0
+        except KeyboardInterrupt:
+            _say("interrupted; no output was left half written")
+            return 130
+        except BrokenPipeError:  # `sst-tutorial ... | head`
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+        except MemoryError as error:
+            _say(f"error: out of memory ({error}); choose fewer months or a smaller region")
+        except (ValueError, OSError) as error:
+            _say(f"error: {error}")
+        return 2
+
+
+def _say(message: str) -> None:
+    print(f"{PROGRAM}: {' '.join(message.split())}", file=sys.stderr)
+
+
+def _show_warning(message, category, filename, lineno, file=None, line=None) -> None:
+    _say(f"warning: {message}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        PROGRAM,
+        description="Complete monthly maps of sea surface temperature from gappy daily ones.",
+        epilog=f"`{PROGRAM} COMMAND --help` has examples. Start with `{PROGRAM} doctor`.",
+    )
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for add in (_add_reconstruct, _add_doctor, _add_simulate, _add_download):
+        add(commands)
+    return parser
+
+
+class _Version(argparse.Action):
+    def __call__(self, parser, namespace, values, option_string=None):
+        from sst_tutorial import __version__
+
+        print(f"{PROGRAM} {__version__}")
+        parser.exit()
+
+
+def _add_command(commands, name, run, help, epilog=None) -> argparse.ArgumentParser:
+    parser = commands.add_parser(
+        name,
+        help=help,
+        description=help[0].upper() + help[1:] + ".",
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(run=run)
+    return parser
+
+
+# ---------------------------------------------------------------------------- reconstruct
+
+
+def _add_reconstruct(commands) -> None:
+    p = _add_command(
+        commands, "reconstruct", _reconstruct, "fill a file of gappy daily maps", RECONSTRUCT
+    )
+    p.add_argument(
+        "input",
+        metavar="INPUT",
+        help="NetCDF file, Zarr store, folder of NetCDF files, or a quoted pattern",
+    )
+    p.add_argument("output", metavar="OUTPUT.nc", help="the NetCDF file to write")
+    p.add_argument(
+        "--climatology",
+        metavar="FILE",
+        help="years of daily maps on the same grid, or a climatology (dayofyear, lat, lon) in degC",
+    )
+    p.add_argument("--variable", help="the SST variable of INPUT, where its name leaves a doubt")
+    p.add_argument("--units", help="unit of INPUT, degC or K, where the file is wrong or silent")
+    p.add_argument(
+        "--model", metavar="NAME|FILE", help="weights, by name or path (default: those shipped)"
+    )
+    p.add_argument(
+        "--month",
+        action="append",
+        metavar="YYYY-MM",
+        help="only this month (or YYYY, this year); may be repeated (default: all of INPUT)",
+    )
+    p.add_argument("--overwrite", action="store_true", help="replace OUTPUT.nc if it exists")
+
+
+def _reconstruct(a) -> None:
+    output = _checked_output(a.output, a.overwrite, a.input, a.climatology)
+    from sst_tutorial.data import open_sst
+    from sst_tutorial.reconstruction import reconstruct
+
+    begin = time.perf_counter()
+    daily = _chosen_months(open_sst(a.input, a.variable, a.units), a.month)
+    if a.climatology is None and not _saw_anything(daily):
+        raise ValueError(
+            f"{a.input} has no observation over the ocean; without --climatology there is nothing "
+            "to reconstruct from"
+        )
+    climatology = None if a.climatology is None else _climatology(a.climatology)
+    monthly = reconstruct(daily, a.model, climatology)
+    _write(monthly, output, a.command_line)
+    ocean = monthly["sst"].notnull()
+    days = monthly["time"].dt.days_in_month
+    seen = float((monthly["n_observed"] * ocean).sum() / (days * ocean).sum().clip(min=1))
+    size = " x ".join(str(monthly.sizes[d]) for d in ("lat", "lon"))
+    print(
+        f"{output}: {monthly.sizes['time']} month(s) of {size} cells from {100 * seen:.1f} % of "
+        f"the ocean's cell-days, {time.perf_counter() - begin:.1f} s"
+    )
+
+
+def _chosen_months(daily, months):
+    """The days of `daily` in the months (YYYY-MM) or years (YYYY) asked for."""
+    if not months:
+        return daily
+    index = daily.indexes["time"]
+    chosen = index != index  # all False
+    for month in months:
+        if not re.fullmatch(r"\d{4}(-(0[1-9]|1[0-2]))?", month):
+            raise ValueError(f"--month {month!r} is not YYYY-MM or YYYY, for example 2016-02")
+        here = index.strftime("%Y-%m-").str.startswith(f"{month}-")
+        if not here.any():
+            raise ValueError(
+                f"--month {month}: INPUT has no such day, it runs from {index[0]:%Y-%m-%d} to "
+                f"{index[-1]:%Y-%m-%d}"
+            )
+        chosen = chosen | here
+    return daily.isel(time=chosen)
+
+
+def _saw_anything(daily) -> bool:
+    """Is there one observation over ocean? Reads day by day and stops at the first."""
+    seen = (day.where(daily["ocean_mask"]).notnull().any() for day in daily["sst"])
+    return any(map(bool, seen))
+
+
+def _climatology(path):
+    """A climatology from a file of one, or made from a file of daily maps."""
+    import xarray as xr
+
+    from sst_tutorial.data import daily_climatology, open_sst
+
+    if Path(path).is_file():
+        with contextlib.suppress(ValueError, OSError), xr.open_dataset(path) as dataset:
+            fields = [v for v in dataset.data_vars.values() if "dayofyear" in v.dims]
+            if len(fields) == 1:
+                return fields[0].load()
+    return daily_climatology(open_sst(path))
+
+
+def _checked_output(path, overwrite: bool, *inputs) -> Path:
+    """The path to write to, or ValueError now rather than after minutes of work."""
+    path = Path(path)
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder; name a file to write, for example {path}/out.nc")
+    if path.suffix.lower() not in {".nc", ".nc4"}:
+        raise ValueError(f"{path} must end in .nc, NetCDF is the only format written")
+    if not path.parent.is_dir():
+        raise ValueError(f"{path} cannot be written: there is no folder {path.parent}; make it")
+    if not os.access(path.parent, os.W_OK):
+        raise ValueError(f"{path} cannot be written: no permission to write in {path.parent}")
+    for other in inputs:
+        if other is not None and path.exists() and Path(other).exists() and path.samefile(other):
+            raise ValueError(f"{path} is also an input; choose another name for the output")
+    if path.exists() and not overwrite:
+        raise ValueError(f"{path} exists; choose another name or add --overwrite")
+    return path
+
+
+def _write(dataset, path: Path, command_line: str) -> None:
+    """Compressed NetCDF under a temporary name beside `path`, moved there when it is whole."""
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    dataset = dataset.assign_attrs(date_created=now, history=f"{now} {command_line}")
+    encoding = {
+        name: {"zlib": True, "complevel": 4, "shuffle": True}
+        for name, variable in dataset.data_vars.items()
+        if variable.ndim > 1 and variable.dtype.kind in "fib"
+    }
+    days = {"units": "days since 1970-01-01", "calendar": "standard", "dtype": "int32"}
+    encoding |= {name: days for name in ("time", "time_bnds") if name in dataset.variables}
+    handle, part = tempfile.mkstemp(".part", f".{path.name}.", path.parent)
+    os.close(handle)
+    try:
+        dataset.to_netcdf(part, engine="netcdf4", encoding=encoding)
+        os.chmod(part, 0o666 & ~_umask())  # mkstemp makes private files
+        os.replace(part, path)
+    finally:
+        Path(part).unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+# ---------------------------------------------------------------------------- doctor
+
+
+def _add_doctor(commands) -> None:
+    _add_command(commands, "doctor", _doctor, "check that everything needed is there and works")
+
+
+def _doctor(a) -> int:
+    checks = [("Python", _check_python), *_package_checks()]
+    checks += [
+        ("coastline", _check_coastline),
+        ("weights", _check_weights),
+        ("reconstruction", _check_reconstruction),
+        ("NetCDF", _check_netcdf),
+        ("device", _check_device),
+    ]
+    failed = 0
+    for name, check in checks:
+        try:
+            mark, text = "OK", check()
+        except Exception as error:  # whatever breaks is what the doctor is there to tell
+            mark, text = "FAIL", f"{type(error).__name__}: {error}"
+            failed += 1
+        print(f"{f'[{mark}]':7}{name:18}{' '.join(str(text).split())}")
+    print("all is well" if not failed else f"{failed} of {len(checks)} checks failed")
+    return 1 if failed else 0
+
+
+def _check_python() -> str:
+    return ".".join(map(str, sys.version_info[:3]))  # pip refuses to install on an older one
+
+
+def _package_checks():
+    """One check for each requirement in the package's metadata."""
+    from importlib.metadata import PackageNotFoundError, requires, version
+
+    from packaging.requirements import Requirement
+
+    def checker(requirement):
+        def check():
+            found = version(requirement.name)
+            if not requirement.specifier.contains(found, prereleases=True):
+                raise RuntimeError(f"{found}, but {requirement.specifier} is needed")
+            return found
+
+        return check
+
+    try:
+        needed = [Requirement(r) for r in requires(PROGRAM) or []]
+    except PackageNotFoundError:
+
+        def not_installed():
+            raise RuntimeError(f"{PROGRAM} is not installed; run `pip install -e .`")
+
+        return [(PROGRAM, not_installed)]
+    return [(r.name, checker(r)) for r in needed if r.marker is None or r.marker.evaluate()]
+
+
+def _check_coastline() -> str:
+    import numpy as np
+
+    from sst_tutorial.coast import ocean_mask
+
+    ocean = ocean_mask(np.array([-40.0, 46.0]), np.array([-30.0, 8.0]))  # Atlantic, Alps
+    if ocean.tolist() != [[True, True], [True, False]]:
+        raise RuntimeError(f"the land mask is wrong: {ocean.tolist()}")
+    return "shipped Natural Earth outlines"
+
+
+def _check_weights() -> str:
+    from sst_tutorial.weights import find_weights, load_weights
+
+    model, _ = load_weights()
+    return f"{find_weights().stem}, {sum(p.numel() for p in model.parameters()):,} parameters"
+
+
+def _check_reconstruction() -> str:
+    from sst_tutorial.reconstruction import reconstruct
+    from sst_tutorial.simulate import observe, simulate_clouds, simulate_ocean
+
+    truth = simulate_ocean(shape=(32, 32), start="2001-01-01", days=31)
+    begin = time.perf_counter()
+    monthly = reconstruct(observe(truth, simulate_clouds(truth, cover=0.7)))
+    seconds = time.perf_counter() - begin
+    error = float(abs(monthly["sst"][0] - truth["sst"].mean("time")).mean())
+    if not error < 1.0:
+        raise RuntimeError(f"a simulated month came out wrong by {error:.2f} K on average")
+    return f"a simulated month of 32 x 32 cells in {seconds:.1f} s, off by {error:.2f} K"
+
+
+def _check_netcdf() -> str:
+    import xarray as xr
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "check.nc"
+        xr.Dataset({"sst": ("lat", [1.0, 2.0])}).to_netcdf(path, engine="netcdf4")
+        with xr.open_dataset(path) as back:
+            if back["sst"].values.tolist() != [1.0, 2.0]:
+                raise RuntimeError("a file written and read again differs")
+    return "written and read again"
+
+
+def _check_device() -> str:
+    import torch
+
+    if torch.cuda.is_available():
+        return f"GPU {torch.cuda.get_device_name()}"
+    return f"CPU, {torch.get_num_threads()} threads (a GPU is not needed)"
+
+
+# ---------------------------------------------------------------------------- simulate
+
+
+def _add_simulate(commands) -> None:
+    p = _add_command(
+        commands, "simulate", _simulate, "write a made-up ocean as seen through clouds", SIMULATE
+    )
+    p.add_argument("output", metavar="OUTPUT.nc", help="the gappy daily maps")
+    p.add_argument("--truth", metavar="FILE.nc", help="write the complete daily maps as well")
+    _add_region(p, default=[-45.0, -37.0, 147.0, 155.0])
+    p.add_argument(
+        "--shape", nargs=2, type=int, default=[64, 64], metavar=("ROWS", "COLUMNS"), help="64 64"
+    )
+    p.add_argument("--start", default="2001-01-01", metavar="DATE", help="first day (%(default)s)")
+    p.add_argument("--days", type=int, default=365, help="number of days (%(default)s)")
+    p.add_argument("--cover", type=float, default=0.8, help="cloudy share, 0.3-0.95 (%(default)s)")
+    p.add_argument("--noise", type=float, default=0.3, help="retrieval noise in K (%(default)s)")
+    p.add_argument("--seed", type=int, default=0, help="same seed, same ocean (%(default)s)")
+    p.add_argument("--overwrite", action="store_true", help="replace files that exist")
+
+
+def _add_region(parser, default=None) -> None:
+    shown = "%(default)s" if default else "whole globe"
+    parser.add_argument(
+        "--region",
+        nargs=4,
+        type=float,
+        default=default,
+        metavar=("SOUTH", "NORTH", "WEST", "EAST"),
+        help=f"edges in degrees; WEST > EAST crosses the dateline ({shown})",
+    )
+
+
+def _simulate(a) -> None:
+    output = _checked_output(a.output, a.overwrite)
+    truth_path = None if a.truth is None else _checked_output(a.truth, a.overwrite)
+    if truth_path is not None and truth_path.absolute() == output.absolute():
+        raise ValueError(f"--truth {a.truth} is OUTPUT.nc itself; choose another name")
+    from sst_tutorial.simulate import observe, simulate_clouds, simulate_ocean
+
+    south, north, west, east = a.region
+    truth = simulate_ocean((south, north), (west, east), tuple(a.shape), a.start, a.days, a.seed)
+    gappy = observe(truth, simulate_clouds(truth, a.cover, a.seed), a.noise, a.seed)
+    _write(gappy, output, a.command_line)
+    print(f"{output}: {a.days} days of {a.shape[0]} x {a.shape[1]} cells, gappy")
+    if truth_path is not None:
+        _write(truth, truth_path, a.command_line)
+        print(f"{truth_path}: the same, complete")
+
+
+# ---------------------------------------------------------------------------- download
+
+
+def _add_download(commands) -> None:
+    p = _add_command(
+        commands, "download", _download, "fetch NOAA OISST daily maps, free and anonymous", DOWNLOAD
+    )
+    p.add_argument("start", metavar="START", help="first day (or month, or year)")
+    p.add_argument("end", metavar="END", help="last day, included (or month, or year)")
+    _add_region(p)
+    p.add_argument("--to", default="oisst", metavar="FOLDER", help="where to (%(default)s)")
+    p.add_argument("--source", metavar="URL|FOLDER", help="another copy of NOAA's tree")
+
+
+def _download(a) -> int:
+    from sst_tutorial.download import NOAA, download_oisst
+
+    region = None
+    if a.region:
+        region = {"lat": tuple(a.region[:2]), "lon": tuple(a.region[2:])}
+    got = download_oisst(a.start, a.end, region, a.to, a.source or NOAA)
+    print(f"{a.to}: {len(got.files)} files, {len(got.missing)} days missing upstream")
+    if not got.files:
+        raise ValueError(f"no day from {a.start} to {a.end} exists upstream; data begin 1981-09-01")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
