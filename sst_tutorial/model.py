@@ -13,6 +13,10 @@ monthly map comes out at the bottom:
       -> monthly map                                 (B, H, W)
     SpatioTemporalModel joins them                   chapter "All together"
 
+Options that are off by default, and what each is worth, are measured in the chapter "The full GPU
+run": `SuccessiveCorrections` (passes), several day scores (day_heads), a path around the tokens
+for what is known at each pixel (skip), and more convolutions at full resolution (refine).
+
 Letters: B batch, C channels, T days, H and W rows (lat) and columns (lon) of pixels;
 T', H', W' the same counted in patches; N = H'W' patches of a map; D = embed_dim.
 Parameter names follow the published form (ESMValGroup/ClimaNet, 2026), whose weights load here.
@@ -144,16 +148,19 @@ class TemporalAttentionAggregator(nn.Module):
     Args:
         embed_dim: length D of a token.
         max_T: the most days (time patches T') a video may have.
+        heads: scores per day; each weighs its own share of the channels. The published form has 1.
     """
 
-    def __init__(self, embed_dim=128, max_T=31):
+    def __init__(self, embed_dim=128, max_T=31, heads=1):
         super().__init__()
+        _require(embed_dim % heads == 0, f"heads={heads} does not divide embed_dim={embed_dim}")
+        self.heads = heads
         self.pos = TemporalPositionalEncoding(embed_dim, max_T)
         self.scorer = nn.Sequential(
             nn.LayerNorm(embed_dim),
             nn.Linear(embed_dim, embed_dim),
             nn.GELU(),
-            nn.Linear(embed_dim, 1),
+            nn.Linear(embed_dim, heads),
         )
 
     def forward(self, x, T, H, W, days_mask=None, seen=None, return_weights=False):
@@ -162,7 +169,8 @@ class TemporalAttentionAggregator(nn.Module):
         days_mask: (B, T) bool, True = a day that does not exist; its weight is exactly 0.
         seen: (B, T, H*W) bool, True = the patch saw something that day. Days without a look get
             weight 0, unless the patch never had one: then all its existing days count alike.
-        return_weights: also return the weights (B, H*W, T), which sum to 1 over T.
+        return_weights: also return the weights (B, H*W, T), the mean of the heads; they sum to 1
+            over T.
         """
         B, tokens, D = x.shape
         _require(
@@ -170,20 +178,20 @@ class TemporalAttentionAggregator(nn.Module):
             f"x has {tokens} tokens, expected T*H*W = {T}*{H}*{W} = {T * H * W}",
         )
         x = x.view(B, T, H * W, D) + self.pos(T).to(x.dtype)[:, None]  # (B, T, N, D)
-        scores = self.scorer(x).squeeze(-1)  # (B, T, N)
-        absent = self._absent(scores, days_mask, seen)
+        scores = self.scorer(x)  # (B, T, N, heads)
+        absent = self._absent(B, T, H * W, days_mask, seen)  # (B, T, N) or None
         if absent is not None:
-            scores = scores.masked_fill(absent, -torch.inf)
-        weights = scores.softmax(dim=1)  # (B, T, N)
+            scores = scores.masked_fill(absent[..., None], -torch.inf)
+        weights = scores.softmax(dim=1)  # (B, T, N, heads)
         if absent is not None:  # a month without a single day: no weights instead of NaN
-            weights = weights.masked_fill(absent, 0.0)
-        out = torch.einsum("btn,btnd->bnd", weights, x)  # (B, N, D)
-        return (out, weights.transpose(1, 2)) if return_weights else out
+            weights = weights.masked_fill(absent[..., None], 0.0)
+        shares = x.unflatten(-1, (self.heads, -1))  # (B, T, N, heads, D/heads)
+        out = torch.einsum("btnk,btnkd->bnkd", weights, shares).flatten(2)  # (B, N, D)
+        return (out, weights.mean(-1).transpose(1, 2)) if return_weights else out
 
     @staticmethod
-    def _absent(scores, days_mask, seen):
+    def _absent(B, T, N, days_mask, seen):
         """(B, T, N) bool, True = weight 0; None when every day counts."""
-        B, T, N = scores.shape
         absent = None
         if days_mask is not None:
             _require_mask("days_mask", days_mask, (B, T))
@@ -330,11 +338,16 @@ class MonthlyConvDecoder(nn.Module):
         patch_h, patch_w: rows and columns of pixels in a patch.
         hidden: channels after the 1x1 convolution; half of them at full resolution.
         overlap: pixels by which the kernel of a patch reaches into each neighbour.
+        skip_chans: channels of `skip`, maps that reach the head without passing through tokens.
+        refine: residual blocks of two 3x3 convolutions at full resolution, before the last layer.
     """
 
-    def __init__(self, embed_dim=128, patch_h=4, patch_w=4, hidden=128, overlap=1):
+    def __init__(
+        self, embed_dim=128, patch_h=4, patch_w=4, hidden=128, overlap=1, skip_chans=0, refine=0
+    ):
         super().__init__()
         self.patch_h, self.patch_w = patch_h, patch_w
+        self.skip_chans = skip_chans
         self.proj = nn.Conv2d(embed_dim, hidden, 1)
         self.deconv = nn.ConvTranspose2d(
             hidden,
@@ -344,10 +357,18 @@ class MonthlyConvDecoder(nn.Module):
             padding=overlap,
         )
         self.head = nn.Sequential(
-            nn.Conv2d(hidden // 2, hidden // 2, 3, padding=1, bias=False),  # the norm has a bias
+            nn.Conv2d(hidden // 2 + skip_chans, hidden // 2, 3, padding=1, bias=False),
             OceanBatchNorm2d(hidden // 2),
             nn.GELU(),
             nn.Conv2d(hidden // 2, 1, 1),
+        )
+        self.refine = nn.ModuleList(
+            nn.Sequential(
+                nn.Conv2d(hidden // 2, hidden // 2, 3, padding=1),
+                nn.GELU(),
+                nn.Conv2d(hidden // 2, hidden // 2, 3, padding=1),
+            )
+            for _ in range(refine)
         )
         self.scale = nn.Parameter(torch.ones(1))
         self.bias = nn.Parameter(torch.zeros(1))
@@ -364,8 +385,9 @@ class MonthlyConvDecoder(nn.Module):
         cols = _taper(self.patch_w, overlap)
         self.deconv.weight.mul_(rows[:, None] * cols[None, :])
 
-    def forward(self, latent: Tensor, out_H: int, out_W: int, land_mask: Tensor | None = None):
-        """latent (B, H'W', D) -> (B, out_H, out_W); land_mask (H, W) or (B, H, W), True = land."""
+    def forward(self, latent: Tensor, out_H: int, out_W: int, land_mask=None, skip=None):
+        """latent (B, H'W', D) -> (B, out_H, out_W); land_mask (H, W) or (B, H, W), True = land;
+        skip (B, skip_chans, out_H, out_W) when the decoder was built with skip_chans."""
         B, N, D = latent.shape
         Hp, Wp = out_H // self.patch_h, out_W // self.patch_w
         _require(
@@ -382,9 +404,13 @@ class MonthlyConvDecoder(nn.Module):
         land = self._land(land_mask, B, out_H, out_W)  # (B, 1, H, W) or None
         x = latent.transpose(1, 2).reshape(B, D, Hp, Wp)  # (B, D, H', W')
         x = self.deconv(self.proj(x))  # (B, hidden/2, H, W)
+        if self.skip_chans:
+            x = torch.cat([x, skip.to(x.dtype)], dim=1)  # (B, hidden/2 + skip_chans, H, W)
         conv, norm, act, last = self.head
-        x = norm(conv(x), None if land is None else ~land)
-        x = last(act(x)) * self.scale + self.bias  # (B, 1, H, W)
+        x = act(norm(conv(x), None if land is None else ~land))  # (B, hidden/2, H, W)
+        for block in self.refine:
+            x = x + block(x if land is None else x.masked_fill(land, 0.0))
+        x = last(x) * self.scale + self.bias  # (B, 1, H, W)
         if land is not None:
             x = x.masked_fill(land, 0.0)
         return x.squeeze(1)  # (B, H, W)
@@ -409,6 +435,74 @@ def _taper(patch: int, overlap: int) -> Tensor:
     return (ramp / total[k % patch]).sqrt()
 
 
+# ------------------------------------------------------- Options: dividing by what was seen
+
+
+class SuccessiveCorrections(nn.Module):
+    """Explain the observations coarse to fine, each pass what the wider ones left over.
+
+    A pass spreads the misfit of the observations with a Gaussian in space and an exponential in
+    time, and divides by the count of observations under the same kernel:
+
+        analysis += gain * sum(kernel * misfit) / (sum(kernel * observed) + noise)
+
+    Meteorology used this before optimal interpolation (Bergthorsson & Doos 1955, Cressman 1959);
+    here the width, memory, noise and gain of every pass are learned, four numbers each. The cost
+    does not depend on the number of observations.
+
+    Args:
+        passes: number of passes.
+    """
+
+    def __init__(self, passes=12):
+        super().__init__()
+        coarse_to_fine = torch.linspace(0, 1, passes)
+        self.log_cells = nn.Parameter(math.log(24.0) * (1 - coarse_to_fine))  # 24 to 1 cells
+        self.log_days = nn.Parameter(math.log(15.0) - 2.0 * coarse_to_fine)  # 15 to 2 days
+        self.log_noise = nn.Parameter(torch.full((passes,), -0.5))
+        self.log_gain = nn.Parameter(torch.full((passes,), 0.4))
+
+    def forward(self, x: Tensor, observed: Tensor) -> tuple[Tensor, list[Tensor], list[Tensor]]:
+        """x (B, T, H, W) anomalies, anything where not observed; observed the same shape, bool.
+
+        Returns the analysis (B, T, H, W), complete, and for each pass its increment and its count
+        of observations, both (B, T, H, W).
+        """
+        B, T, H, W = x.shape
+        x = x.masked_fill(~observed, 0.0)
+        seen = observed.to(x.dtype)
+        day, row, col = (_distances(n, x) for n in (T, H, W))
+        analysis, increments, counts = torch.zeros_like(x), [], []
+        for p in range(len(self.log_cells)):
+            narrow = 0.5 * torch.exp(-2 * self.log_cells[p])
+            along_t = torch.exp(-day * torch.exp(-self.log_days[p]))  # (T, T)
+            along_h = torch.exp(-row.square() * narrow)  # (H, H)
+            along_w = torch.exp(-col.square() * narrow)  # (W, W)
+            both = torch.cat([(x - analysis) * seen, seen])  # (2B, T, H, W)
+            both = along_h @ (both @ along_w)
+            both = (along_t @ both.flatten(2)).view(2 * B, T, H, W)
+            total, count = both[:B], both[B:]
+            increment = total / (count + self.log_noise[p].exp()) * self.log_gain[p].exp()
+            analysis = analysis + increment
+            increments.append(increment)
+            counts.append(count)
+        return analysis, increments, counts
+
+
+def _distances(n: int, like: Tensor) -> Tensor:
+    """|i - j| of n positions: (n, n)."""
+    position = torch.arange(n, device=like.device, dtype=like.dtype)
+    return (position[:, None] - position[None, :]).abs()
+
+
+def month_mean(daily: Tensor, days_mask: Tensor | None) -> Tensor:
+    """Mean over the days that exist: (B, T, H, W) -> (B, H, W); 0 when there is none."""
+    if days_mask is None:
+        return daily.mean(1)
+    exists = (~days_mask)[:, :, None, None].to(daily.dtype)  # (B, T, 1, 1)
+    return (daily * exists).sum(1) / exists.sum(1).clamp_min(1.0)
+
+
 # ------------------------------------------------------------------------------- All together
 
 
@@ -423,7 +517,15 @@ class SpatioTemporalModel(nn.Module):
         hidden, overlap: of the decoder.
         max_H, max_W: the most rows and columns of patches.
         spatial_depth, spatial_heads: layers and heads of the spatial transformer.
+        passes: > 0 puts that many `SuccessiveCorrections` first; the network then reads their
+            analysis, its misfit and its counts, and returns the analysis plus what it adds to it.
+            Needs in_chans=1.
+        day_heads: scores per day of the temporal aggregator.
+        skip: hand the decoder what every pass knows of each pixel; needs passes > 0.
+        refine: residual convolution blocks of the decoder.
     """
+
+    COUNTS = 3  # of the passes' counts, this many reach the encoder: wide, middle, narrow
 
     def __init__(
         self,
@@ -437,14 +539,32 @@ class SpatioTemporalModel(nn.Module):
         max_W=1024,
         spatial_depth=2,
         spatial_heads=4,
+        passes=0,
+        day_heads=1,
+        skip=False,
+        refine=0,
     ):
         super().__init__()
+        _require(passes == 0 or in_chans == 1, f"passes needs in_chans=1, got {in_chans}")
+        _require(
+            passes == 0 or passes >= self.COUNTS,
+            f"passes must be 0 or at least {self.COUNTS}, got {passes}",
+        )
+        _require(passes > 0 or not skip, "skip=True needs passes > 0: it hands on what they know")
         _, patch_h, patch_w = patch_size
-        self.encoder = VideoEncoder(in_chans, embed_dim, patch_size)
-        self.temporal = TemporalAttentionAggregator(embed_dim, max_T)
+        self.corrections = SuccessiveCorrections(passes) if passes else None
+        chans = 2 + self.COUNTS if passes else in_chans
+        skip_chans = 2 * passes + 3 if skip else 0
+        self.encoder = VideoEncoder(chans, embed_dim, patch_size)
+        self.temporal = TemporalAttentionAggregator(embed_dim, max_T, day_heads)
         self.spatial_pe = SpatialPositionalEncoding2D(embed_dim, max_H, max_W)
         self.spatial_tr = SpatialTransformer(embed_dim, spatial_depth, spatial_heads)
-        self.decoder = MonthlyConvDecoder(embed_dim, patch_h, patch_w, hidden, overlap)
+        self.decoder = MonthlyConvDecoder(
+            embed_dim, patch_h, patch_w, hidden, overlap, skip_chans, refine
+        )
+        if passes:  # start from the analysis itself: the network adds nothing before it learns
+            nn.init.zeros_(self.decoder.head[3].weight)
+            nn.init.zeros_(self.decoder.head[3].bias)
 
     def forward(
         self,
@@ -453,6 +573,7 @@ class SpatioTemporalModel(nn.Module):
         land_mask_patch: Tensor | None = None,
         days_mask: Tensor | None = None,
         return_attention: bool = False,
+        return_first_guess: bool = False,
     ):
         """Monthly map (B, H, W), in the units of the input, land 0.
 
@@ -462,14 +583,27 @@ class SpatioTemporalModel(nn.Module):
         days_mask: (B, T) bool, True = a day that does not exist (short months padded to 31).
         return_attention: also return {"temporal": (B, H'W', T'), "spatial": one
             (B, heads, H'W', H'W') tensor per layer}.
+        return_first_guess: also return the month mean of the corrections (B, H, W), zeros when
+            passes=0.
         """
+        _require(
+            daily_data.ndim == 5,
+            f"daily_data must be (B, C, T, H, W), got shape {tuple(daily_data.shape)}",
+        )
         if days_mask is not None:
             daily_mask = self._hide_days(daily_data, daily_mask, days_mask)
-        x = self.encoder(daily_data, daily_mask)  # (B, T'H'W', D)
         T, H, W = daily_data.shape[2:]
         Pt, Ph, Pw = self.encoder.patch_size
         Tp, Hp, Wp = T // Pt, H // Ph, W // Pw
-        seen = self._seen(daily_mask)  # (B, T', H'W')
+        first_guess, skip, seen = 0.0, None, None
+        if self.corrections is None:
+            x = self.encoder(daily_data, daily_mask)  # (B, T'H'W', D)
+            seen = self._seen(daily_mask)  # (B, T', H'W')
+        else:
+            data, mask, skip, first_guess = self._correct(
+                daily_data, daily_mask, land_mask_patch, days_mask
+            )
+            x = self.encoder(data, mask)  # (B, T'H'W', D)
         if days_mask is not None:  # a time patch is absent when all its days are
             days_mask = days_mask.view(-1, Tp, Pt).all(-1)  # (B, T')
         x, weights = self.temporal(x, Tp, Hp, Wp, days_mask, seen, return_weights=True)  # (B, N, D)
@@ -479,8 +613,45 @@ class SpatioTemporalModel(nn.Module):
             x, attention = self.spatial_tr(x, return_attention=True)
         else:
             x = self.spatial_tr(x)  # (B, N, D)
-        out = self.decoder(x, H, W, land_mask_patch)  # (B, H, W)
-        return (out, {"temporal": weights, "spatial": attention}) if return_attention else out
+        out = self.decoder(x, H, W, land_mask_patch, skip) + first_guess  # (B, H, W)
+        extras = []
+        if return_attention:
+            extras.append({"temporal": weights, "spatial": attention})
+        if return_first_guess:
+            extras.append(first_guess + torch.zeros_like(out))
+        return (out, *extras) if extras else out
+
+    def _correct(self, daily_data, daily_mask, land_mask, days_mask):
+        """Channels (B, 2 + COUNTS, T, H, W) and their mask for the encoder, maps (B, S, H, W) for
+        the decoder or None, and the month mean of the analysis (B, H, W), land 0."""
+        _require_mask("daily_mask", daily_mask, daily_data.shape)
+        B, _, T, H, W = daily_data.shape
+        land = daily_mask.new_zeros(B, 1, H, W)
+        if land_mask is not None:
+            land = self.decoder._land(land_mask, B, H, W)  # (B, 1, H, W)
+        observed = ~(daily_mask[:, 0] | land)  # (B, T, H, W)
+        x = daily_data[:, 0].masked_fill(~observed, 0.0)
+        analysis, increments, counts = self.corrections(x, observed)
+        P = len(counts)
+        chosen = [counts[i].log1p() for i in (P // 3, 2 * P // 3, P - 1)]
+        misfit = (x - analysis).masked_fill(~observed, 0.0)
+        data = torch.stack([misfit, analysis, *chosen], 1)  # (B, C, T, H, W)
+        absent = land.expand(B, T, H, W)
+        if days_mask is not None:
+            absent = absent | days_mask[:, :, None, None]
+        mask = torch.stack([~observed] + [absent] * (1 + self.COUNTS), 1)  # (B, C, T, H, W)
+        first_guess = month_mean(analysis, days_mask).masked_fill(land[:, 0], 0.0)  # (B, H, W)
+        if not self.decoder.skip_chans:
+            return data, mask, None, first_guess
+        known, maps = torch.zeros_like(first_guess), []
+        for increment in increments[:-1]:  # the analysis after each pass, against the last one
+            known = known + month_mean(increment, days_mask)
+            maps.append(known - first_guess)
+        maps.append(first_guess)
+        maps += [month_mean(count, days_mask).log1p() for count in counts]
+        looks = observed.to(x.dtype).sum(1)  # (B, H, W)
+        maps += [looks.log1p(), misfit.sum(1) / (looks + 1), torch.ones_like(looks)]
+        return data, mask, torch.stack(maps, 1).masked_fill(land, 0.0), first_guess
 
     def _seen(self, daily_mask: Tensor) -> Tensor:
         """(B, T', H'W') bool: did the patch see at least one pixel of channel 0 that day?"""

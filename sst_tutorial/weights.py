@@ -34,7 +34,9 @@ def save_weights(path, model: nn.Module, config: dict, settings: Settings, about
         "settings": json.dumps(asdict(settings)),
         "about": json.dumps(about),
     }
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    state = {
+        name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()
+    }
     save_file(state, str(path), metadata)
 
 
@@ -80,5 +82,7 @@ def load_weights(name_or_path=None) -> tuple[SpatioTemporalModel, Settings]:
     try:
         model.load_state_dict(state)
     except RuntimeError as error:
-        raise ValueError(f"{path} holds another architecture than its config says: {error}") from error
+        raise ValueError(
+            f"{path} holds another architecture than its config says: {error}"
+        ) from error
     return model.eval(), Settings(**metadata["settings"])

@@ -1,0 +1,250 @@
+"""Training samples made on the device, so that the GPU never waits for a disk.
+
+Each batch is new: a piece of complete ocean (real analyses where given, and simulated ones), other
+clouds drawn over it, retrieval noise added. The truth is the mean of the complete days. A batch
+depends on (seed, step) alone, so a resumed run sees what the killed one would have seen (chapter
+*The loss and the loop*).
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import xarray as xr
+from torch import Tensor
+
+from sst_tutorial.coast import ocean_mask
+from sst_tutorial.data import climatology_for, daily_climatology
+from sst_tutorial.simulate import cloud_masks, ocean_anomalies
+
+DAYS = 31
+NOISE = 0.3  # K, standard deviation of a satellite retrieval
+MARGIN = 8  # simulated pieces are this much larger than a sample and are cropped at random
+
+
+@dataclass
+class Batch:
+    """Samples as `months.predict` takes them, with their truth.
+
+    anomaly (B, T, H, W) K; missing the same shape, True = cloud or land; land (B, H, W), True =
+    land; days_mask (B, T), True = a day that does not exist; target (B, H, W) K.
+    """
+
+    anomaly: Tensor
+    missing: Tensor
+    land: Tensor
+    days_mask: Tensor
+    target: Tensor
+
+    def __len__(self) -> int:
+        return len(self.anomaly)
+
+    def part(self, start: int, stop: int) -> "Batch":
+        return Batch(**{name: tensor[start:stop] for name, tensor in vars(self).items()})
+
+
+def real_anomalies(daily: xr.Dataset, clim_years: tuple[int, int]) -> xr.DataArray:
+    """Anomalies (time, lat, lon) in K of a complete daily series, land NaN.
+
+    daily: as `open_sst` returns it. clim_years: first and last year of the climatology.
+    """
+    climatology = daily_climatology(daily, clim_years)
+    return (daily["sst"] - climatology_for(climatology, daily.time)).load()
+
+
+def random_coasts(n: int, size: int, seed: int, degrees=0.25) -> np.ndarray:
+    """n pieces of the world's coast as ocean masks (n, size, size), True = ocean, 30 % or more sea."""
+    rng, coasts = np.random.default_rng(seed), []
+    cell = degrees * np.arange(size)
+    while len(coasts) < n:
+        ocean = ocean_mask(rng.uniform(-65, 65) + cell, rng.uniform(-180, 170) + cell)
+        if 0.3 <= ocean.mean() < 1:
+            coasts.append(ocean)
+    return np.stack(coasts)
+
+
+class SampleMaker:
+    """Draws batches of size x size cells and 31 days on one device.
+
+    Args:
+        device: where samples are made and stay.
+        seed: the same seed gives the same batches.
+        size: rows and columns of a sample.
+        real: (days, size, size) K complete anomalies in time order, NaN = land, or None.
+        clouds: (n, size, size) bool, True = observed: daily looks of a real instrument, or None.
+        coasts: (n, size, size) bool, True = ocean: half of the simulated samples get one; or None.
+        pieces: how many simulated oceans (and a quarter as many cloud months) are kept ready.
+        simulated: share of samples from the simulated ocean; all of them when real is None.
+    """
+
+    def __init__(
+        self,
+        device,
+        seed,
+        size=32,
+        real=None,
+        clouds=None,
+        coasts=None,
+        pieces=2048,
+        simulated=0.25,
+    ):
+        self.device, self.seed, self.size = torch.device(device), seed, size
+        self.simulated = 1.0 if real is None else simulated
+        self.rng = torch.Generator(device=self.device).manual_seed(seed)
+        self.host = torch.Generator().manual_seed(seed)  # numbers the host needs, without a sync
+        self.real, self.real_ocean = self._real(real)
+        self.clouds = self._clouds(clouds)
+        self.coasts = None if coasts is None else torch.as_tensor(coasts, device=self.device)
+        wide, long = size + MARGIN, DAYS + MARGIN
+        self.ocean = ocean_anomalies(pieces, long, wide, wide, generator=self.rng).half()
+        cover = 0.32 + 0.63 * self._uniform(pieces // 4)
+        self.looks = ~cloud_masks(pieces // 4, long, wide, wide, cover=cover, generator=self.rng)
+
+    def _real(self, real):
+        if real is None:
+            return None, None
+        real = torch.as_tensor(np.asarray(real), device=self.device)
+        if real.ndim != 3 or tuple(real.shape[1:]) != (self.size, self.size) or len(real) <= DAYS:
+            raise ValueError(
+                f"real must be (more than {DAYS} days, {self.size}, {self.size}), got "
+                f"{tuple(real.shape)}; cut the region or set size"
+            )
+        ocean = real.isfinite().all(0)
+        return torch.where(ocean, real, 0.0).half(), ocean
+
+    def _clouds(self, clouds):
+        if clouds is None:
+            return None
+        clouds = torch.as_tensor(np.asarray(clouds), device=self.device)
+        if clouds.dtype != torch.bool or tuple(clouds.shape[1:]) != (self.size, self.size):
+            raise ValueError(
+                f"clouds must be bool (n, {self.size}, {self.size}), True = observed, got "
+                f"{clouds.dtype} {tuple(clouds.shape)}"
+            )
+        order = clouds.float().mean((1, 2)).argsort()  # most clouded first
+        return clouds[order]
+
+    def __call__(self, step: int, batch_size: int) -> Batch:
+        """The batch of this step; shapes as in `Batch`."""
+        self.rng.manual_seed(self.seed * 1_000_003 + step)
+        self.host.manual_seed(self.seed * 1_000_003 + step)
+        parts = [self._part(n) for n in _split(batch_size, 4)]
+        return Batch(*(torch.cat(column) for column in zip(*parts, strict=True)))
+
+    def _part(self, n: int) -> tuple[Tensor, ...]:
+        """n samples that share their flips and turns."""
+        simulated = round(n * self.simulated)
+        truth, ocean = self._ocean(simulated, n - simulated)  # (n, T, H, W), (n, H, W)
+        turn = self._integer(8)
+        truth, ocean = _turned(truth, turn), _turned(ocean, turn)
+        if self._integer(2):
+            truth = truth.flip(1)
+        length = torch.where(self._uniform(n) < 0.5, DAYS, 28 + self._integers(4, n))
+        day = torch.arange(DAYS, device=self.device)
+        days_mask = day >= length[:, None]  # (n, T)
+        exists = (~days_mask)[:, :, None, None]
+        target = (truth * exists).sum(1) / length[:, None, None]  # (n, H, W)
+        noise = torch.where(self._uniform(n) < 0.7, NOISE, 0.1 + 0.4 * self._uniform(n))
+        seen = self._seen(n) & ocean[:, None] & exists
+        noisy = truth + noise[:, None, None, None] * self._normal(truth.shape)
+        return torch.where(seen, noisy, 0.0), ~seen, ~ocean, days_mask, target
+
+    def _ocean(self, simulated: int, real: int) -> tuple[Tensor, Tensor]:
+        """Complete anomalies (n, T, H, W) K and where there is sea (n, H, W)."""
+        fields, oceans = [], []
+        if real:
+            # Two windows of the record, mixed so that the covariance stays what it was: far more
+            # months than the record holds.
+            angle = self._uniform(real) * math.pi / 2 * (self._uniform(real) < 0.5)
+            angle = angle[:, None, None, None]
+            field = self._window(real) * angle.cos() + self._window(real) * angle.sin()
+            fields.append(field * (0.8 + 0.45 * self._uniform(real))[:, None, None, None])
+            oceans.append(self.real_ocean.expand(real, -1, -1))
+        if simulated:
+            pick = self._integers(len(self.ocean), simulated)
+            fields.append(self._crop(self.ocean[pick]).float())
+            ocean = torch.ones(
+                simulated, self.size, self.size, dtype=torch.bool, device=self.device
+            )
+            if self.coasts is not None:
+                ocean = self.coasts[self._integers(len(self.coasts), simulated)]
+                ocean = ocean | (self._uniform(simulated) < 0.5)[:, None, None]
+            oceans.append(ocean)
+        field = torch.cat(fields)
+        n = len(field)
+        sign = 1 - 2 * self._integers(2, n)  # a warm month is as likely as a cold one
+        offset = 0.6 * self._normal((n,))  # the climate moves on after the climatology ends
+        return field * sign[:, None, None, None] + offset[:, None, None, None], torch.cat(oceans)
+
+    def _window(self, n: int) -> Tensor:
+        start = self._integers(len(self.real) - DAYS + 1, n)
+        days = torch.arange(DAYS, device=self.device)
+        return self.real[start[:, None] + days].float()  # (n, T, H, W)
+
+    def _seen(self, n: int) -> Tensor:
+        """(n, T, H, W) bool, True = no cloud: simulated months, or each day a real look."""
+        simulated = n if self.clouds is None else round(0.2 * n)
+        pick = self._integers(len(self.looks), simulated)
+        parts = [_turned(self._crop(self.looks[pick]), self._integer(8))]
+        if simulated < n:
+            rest = n - simulated
+            cloudiest = (self._uniform(rest) < 0.6)[:, None]  # from the more clouded half only
+            reach = torch.where(cloudiest, len(self.clouds) // 2, len(self.clouds))
+            pick = (self._uniform(rest, DAYS) * reach).long()
+            parts.append(_turned(self.clouds[pick], self._integer(8)))
+        return torch.cat(parts)[torch.randperm(n, generator=self.rng, device=self.device)]
+
+    def _crop(self, piece: Tensor) -> Tensor:
+        t, h, w = (self._integer(MARGIN + 1) for _ in range(3))
+        return piece[:, t : t + DAYS, h : h + self.size, w : w + self.size]
+
+    def _uniform(self, *shape) -> Tensor:
+        return torch.rand(shape, generator=self.rng, device=self.device)
+
+    def _normal(self, shape) -> Tensor:
+        return torch.randn(shape, generator=self.rng, device=self.device)
+
+    def _integers(self, high: int, *shape) -> Tensor:
+        return torch.randint(high, shape, generator=self.rng, device=self.device)
+
+    def _integer(self, high: int) -> int:
+        return int(torch.randint(high, (), generator=self.host))
+
+
+def _split(n: int, parts: int) -> list[int]:
+    """n as at most `parts` whole numbers, none of them 0."""
+    return [len(part) for part in np.array_split(np.arange(n), parts) if len(part)]
+
+
+def _turned(x: Tensor, turn: int) -> Tensor:
+    """One of the eight ways to lay a square, on the last two axes."""
+    if turn & 1:
+        x = x.flip(-1)
+    if turn & 2:
+        x = x.flip(-2)
+    return x.transpose(-1, -2) if turn & 4 else x
+
+
+def fixed_months(real: xr.DataArray, clouds, draws: int, seed: int, device="cpu") -> Batch:
+    """Every calendar month of complete anomalies under `draws` sets of clouds: a fixed exam.
+
+    real: (time, lat, lon) K, NaN = land. clouds: (n, H, W) bool, True = observed; each day gets
+    one of them.
+    """
+    rng = np.random.default_rng(seed)
+    ocean = np.isfinite(real.values).all(0)
+    rows = []
+    for _ in range(draws):
+        for _, month in real.groupby(real.time.dt.year * 12 + real.time.dt.month):
+            truth = np.where(ocean, month.values, 0.0)
+            T = len(truth)
+            seen = clouds[rng.integers(len(clouds), size=T)] & ocean
+            noisy = truth + NOISE * rng.standard_normal(truth.shape)
+            anomaly = np.zeros((DAYS, *ocean.shape), "float32")
+            missing = np.ones_like(anomaly, dtype=bool)
+            anomaly[:T], missing[:T] = np.where(seen, noisy, 0.0), ~seen
+            rows.append((anomaly, missing, ~ocean, np.arange(DAYS) >= T, truth.mean(0)))
+    *columns, target = (np.stack(column) for column in zip(*rows, strict=True))
+    columns.append(target.astype("float32"))
+    return Batch(*(torch.as_tensor(column, device=device) for column in columns))
