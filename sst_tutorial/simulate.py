@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 import xarray as xr
 from scipy.fft import next_fast_len
+from scipy.interpolate import PchipInterpolator
 from scipy.ndimage import uniform_filter1d
 
 from .coast import ocean_mask
@@ -20,7 +21,25 @@ from .coast import ocean_mask
 KM_PER_DEGREE = 111.2
 M_PER_S = 86.4  # km per day
 
+PATCH_KM = 300.0  # size of the patches of sea that are livelier or quieter than the rest
+LIVELY = 0.15  # logarithmic standard deviation of their strength
+MEANDER_K, MEANDER_KM = 0.7, 400.0  # strength and size of what stands still
+EDDY_RENEWAL_DAYS = 20  # after which an eddy has its own water again
+SPIN_UP_DAYS = 15  # for the flow to draw fronts out of round blobs
+
 Range = float | tuple[float, float]
+
+# Tuned against OISST off Tasmania, 1982-2010: see book/simulation_check.py.
+MIDLATITUDE = {
+    "amplitude": 1.04,
+    "eddy_share": 0.3,
+    "weather_km": 450.0,
+    "weather_days": 28.0,
+    "eddy_km": 75.0,
+    "eddy_days": 30.0,
+    "flow": 0.2,
+    "smooth_km": 10.0,
+}
 
 
 # ---------------------------------------------------------------------------------------------
@@ -35,12 +54,13 @@ def ocean_anomalies(
     device: torch.device | str | None = None,
     cell_km: tuple[float, float] = (25.0, 25.0),
     amplitude: Range = (0.4, 1.4),
-    eddy_share: Range = (0.2, 0.6),
-    weather_km: Range = (120.0, 350.0),
-    weather_days: Range = (4.0, 12.0),
-    eddy_km: Range = (60.0, 160.0),
-    eddy_days: Range = (30.0, 90.0),
+    eddy_share: Range = (0.1, 0.5),
+    weather_km: Range = (200.0, 800.0),
+    weather_days: Range = (10.0, 60.0),
+    eddy_km: Range = (50.0, 130.0),
+    eddy_days: Range = (15.0, 60.0),
     flow: Range = (0.05, 0.3),
+    smooth_km: Range = (5.0, 30.0),
     periodic_lon: bool = False,
 ) -> torch.Tensor:
     """Daily SST anomalies of ``batch`` independent pieces of ocean.
@@ -78,35 +98,41 @@ def ocean_anomalies(
     weather_days = draw.uniform("weather_days", weather_days, low=0.1)
     eddy_km = draw.uniform("eddy_km", eddy_km, low=1)
     eddy_days = draw.uniform("eddy_days", eddy_days, low=0.1)
+    smooth_km = draw.uniform("smooth_km", smooth_km, low=0)
 
     box = _Box(H, W, cell_km, periodic_lon, draw.device)
-    stream = _Spectral(box, box.k2 / (box.k2 + eddy_km**-2) ** 4, draw)
+    # On a coarse grid an eddy fills a cell, and a value is the mean of a cell.
+    coarsest = max(box.dy, box.dx)
+    eddy_km, smooth_km = eddy_km.clamp(min=1.5 * coarsest), smooth_km.clamp(min=0.4 * coarsest)
+    stream = _Spectral(box, box.k2 / (box.k2 + (2 / eddy_km) ** 2) ** 4, draw)
     weather = _Spectral(box, (box.k2 + weather_km**-2) ** -1.5, draw)
+    patches = _Spectral(box, torch.exp(-box.k2 * PATCH_KM**2 / 2), draw)
     keep_flow, keep_weather = torch.exp(-1 / eddy_days), torch.exp(-1 / weather_days)
     # Long Rossby waves go west, the longest fastest; 4 km a day is typical of middle latitudes.
     drift = torch.exp(1j * box.kx * 4.0 / (1 + box.k2 * eddy_km**2))
     to_velocity = flow / stream.speed
 
-    psi = stream.noise()  # (B, Hb, Wb/2+1) Fourier coefficients
-    tracer = torch.stack([stream.field(psi), weather.field(weather.noise())], 1)  # (B,2,Hb,Wb)
-    spin_up = 15  # days for the flow to draw fronts out of round blobs
+    psi = stream.noise()  # (B,Hb,Wb/2+1) Fourier coefficients
+    tracer = box.field(torch.stack([psi, weather.noise()], 1))  # (B,2,Hb,Wb)
+    parts = torch.cat([torch.sqrt(share), torch.sqrt(1 - share)], 1)[..., None]  # (B,2,1,1)
+    # Some patches of sea are livelier than others; the last term keeps the variance.
+    lively = torch.exp(LIVELY * box.field(patches.noise()) - LIVELY**2)[:, None]  # (B,1,Hb,Wb)
+    gain = amplitude[..., None] * parts * lively  # (B,2,Hb,Wb)
     days = []
-    for day in range(spin_up + T):
+    for day in range(-SPIN_UP_DAYS, T):
         psi = keep_flow * drift * psi + torch.sqrt(1 - keep_flow**2) * stream.noise()
-        u, v = stream.velocity(psi)
-        tracer = box.advect(tracer, u * to_velocity, v * to_velocity)
-        eddies, weather_now = tracer.unbind(1)
-        eddies = eddies + (stream.field(psi) - eddies) / 20
-        fresh = weather.field(weather.noise())
-        weather_now = keep_weather * weather_now + torch.sqrt(1 - keep_weather**2) * fresh
-        tracer = torch.stack([eddies, weather_now], 1)
-        if day >= spin_up:
-            days.append(box.cut(tracer))  # (B,2,H,W)
-    parts = torch.stack(days, 2)  # (B,2,T,H,W)
-    # Stirring and interpolation lose variance: put back what each part should have.
-    weights = torch.cat([torch.sqrt(share), torch.sqrt(1 - share)], 1)[..., None, None]  # (B,2,1,1,1)
-    parts = parts * weights * amplitude[..., None, None]
-    return parts.sum(1)  # (B,T,H,W)
+        forcing = torch.sqrt(1 - keep_weather**2) * weather.noise()
+        # u = -d psi/dy, v = d psi/dx: no divergence, whatever psi is.
+        u, v = -1j * box.ky * psi * to_velocity, 1j * box.kx * psi * to_velocity
+        u, v, home, forcing = box.field(torch.stack([u, v, psi, forcing], 1)).unbind(1)
+        eddies, warmth = box.advect(tracer, u, v).unbind(1)  # each (B,Hb,Wb)
+        eddies = eddies + (home - eddies) / EDDY_RENEWAL_DAYS
+        tracer = torch.stack([eddies, keep_weather * warmth + forcing], 1)
+        if day >= 0:
+            days.append((gain * tracer).sum(1))  # (B,Hb,Wb)
+    smooth = torch.exp(-box.k2 * smooth_km**2 / 2)[:, None]  # (B,1,Hb,Wb/2+1)
+    sea = box.field(torch.fft.rfft2(torch.stack(days, 1)) * smooth)  # (B,T,Hb,Wb)
+    return box.cut(sea)  # (B,T,H,W)
 
 
 class _Draw:
@@ -131,6 +157,7 @@ class _Box:
     """A doubly periodic box around the piece of ocean, wide enough that its ends do not talk."""
 
     MIN_KM = 1500.0  # several eddies and weather systems must fit, however small the grid
+    LEAST_CELL_KM = 6.0  # finer cells would be crossed too fast for one step a day
 
     def __init__(self, H, W, cell_km, periodic_lon, device):
         self.H, self.W = H, W
@@ -140,7 +167,9 @@ class _Box:
                              "give (north-south, east-west)")
         rows, columns = self._size(H, dy), W if periodic_lon else self._size(W, dx)
         # A fine grid would need a huge box: solve it on coarser cells and interpolate.
-        self.coarse = 1.0 if periodic_lon else max(1.0, max(rows, columns) / max(128, 1.25 * max(H, W)))
+        few_enough = max(rows, columns) / max(160, 1.25 * max(H, W))
+        coarse = max(1.0, few_enough, self.LEAST_CELL_KM / min(dy, dx))
+        self.coarse = 1.0 if periodic_lon else coarse
         if self.coarse > 1:
             rows, columns = rows / self.coarse, columns / self.coarse
         self.dy, self.dx = dy * self.coarse, dx * self.coarse
@@ -159,6 +188,10 @@ class _Box:
         x = torch.arange(self.columns, device=device, dtype=torch.float32)
         self.y, self.x = y[:, None], x[None, :]
 
+    def field(self, coefficients):
+        """Fourier coefficients (...,Hb,Wb/2+1) -> field (...,Hb,Wb)."""
+        return torch.fft.irfft2(coefficients, s=(self.rows, self.columns))
+
     def _size(self, n, cell):
         return max(n + min(n / 4, 600 / cell), self.MIN_KM / cell)
 
@@ -173,8 +206,7 @@ class _Box:
 
     def _sample(self, field, back, mode):
         """field (B,C,Hb,Wb) at each cell minus ``back`` (B,2,Hb,Wb) cells, around the periodic box."""
-        limit = min(self.rows, self.columns) // 2
-        pad = min(12, limit)
+        pad = min(16, self.rows, self.columns)
         back = back.clamp(-(pad - 3), pad - 3)
         wide = F.pad(field, (pad, pad, pad, pad), mode="circular")
         x = 2 * (self.x + pad - back[:, 0]) / (self.columns + 2 * pad - 1) - 1
@@ -198,33 +230,37 @@ class _Spectral:
         self.box, self.draw = box, draw
         total = (power * box.twice).sum((-2, -1), keepdim=True)  # (B,1,1)
         power = power / total * (box.rows * box.columns)
-        self.root = torch.sqrt(power)  # (B, Hb, Wb/2+1)
+        # A real transform keeps the real part only of columns that stand for one: twice the power.
+        self.root = torch.sqrt(power / box.twice * (box.rows * box.columns))  # (B,Hb,Wb/2+1)
         # Root mean square of the flow's speed for a stream function of unit variance.
         speed2 = (power * box.k2 * box.twice).sum((-2, -1), keepdim=True)
         self.speed = torch.sqrt(speed2 / (box.rows * box.columns))
 
     def noise(self):
-        return torch.fft.rfft2(self.draw.normal(self.box.rows, self.box.columns)) * self.root
+        """Fourier coefficients (B,Hb,Wb/2+1) of a fresh random field."""
+        real, imaginary = self.draw.normal(2, *self.root.shape[-2:]).unbind(1)
+        return torch.complex(real, imaginary) * self.root
 
-    def field(self, coefficients):
-        return torch.fft.irfft2(coefficients, s=(self.box.rows, self.box.columns))
 
-    def velocity(self, psi):
-        """u = -d psi/dy, v = d psi/dx: no divergence, whatever psi is."""
-        return self.field(-1j * self.box.ky * psi), self.field(1j * self.box.kx * psi)
+# Zonal means in degC, every 10 degrees from pole to pole, in round numbers: the yearly mean, and how far
+# late August is above it (so that the south is below). The south has less land and a smaller swing.
+_LATITUDES = np.arange(-90, 91, 10)
+_MEAN = (-1.8, -1.8, -1.6, 1.0, 7.0, 14.5, 20.5, 24.5, 26.8, 27.2,
+         27.7, 26.0, 22.5, 16.5, 10.0, 6.5, 2.5, -1.3, -1.7)
+_SWING = (0.0, 0.0, -0.2, -0.9, -1.4, -2.4, -2.7, -2.0, -1.1, -0.3,
+          0.6, 1.9, 3.6, 4.8, 4.2, 3.4, 2.2, 0.6, 0.1)
+FREEZING = -1.8
 
 
 def climatological_sst(lat, dayofyear) -> np.ndarray:
-    """Zonal-mean SST in degC: (T,) days and (H,) degrees north -> (T,H).
+    """Zonal-mean SST in degC for (T,) days of the year and (H,) degrees north -> (T,H).
 
-    A smooth curve through the observed zonal mean; the yearly swing is largest near 40 degrees,
-    larger in the north, and peaks about two months after the summer solstice of its hemisphere.
+    Warmest about 25 August north of the thermal equator and half a year later south of it.
     """
-    lat, day = np.asarray(lat, float), np.asarray(dayofyear, float)[:, None]
-    mean = -1.8 + 30.0 * np.exp(-np.abs(lat / 45.0) ** 2.9)
-    swing = np.where(lat > 0, 4.5, 3.0) * np.exp(-((np.abs(lat) - 40) / 18) ** 2)
-    peak = np.where(lat > 0, 235.0, 50.0)
-    return np.maximum(mean + swing * np.cos(2 * np.pi * (day - peak) / 365.25), -1.8)
+    mean = PchipInterpolator(_LATITUDES, _MEAN)(np.asarray(lat, float))
+    swing = PchipInterpolator(_LATITUDES, _SWING)(np.asarray(lat, float))
+    season = np.cos(2 * np.pi * (np.asarray(dayofyear, float) - 238) / 365.25)
+    return mean + swing * season[:, None]
 
 
 def simulate_ocean(
@@ -256,19 +292,18 @@ def simulate_ocean(
     lat, lon = _cell_centres(lat, lon, shape)
     if not isinstance(days, (int, np.integer)) or days < 1:
         raise ValueError(f"days must be a whole number of at least 1, saw {days!r}; ask for more days")
-    time = pd.date_range(start, periods=days)
-    dlat, dlon = lat[1] - lat[0], lon[1] - lon[0]
-    shrink = max(float(np.cos(np.deg2rad(lat)).mean()), 0.05)
-    cell_km = (dlat * KM_PER_DEGREE, dlon * KM_PER_DEGREE * shrink)
-    settings = {"amplitude": 0.9, "eddy_share": 0.4, "weather_km": 225.0, "weather_days": 7.0,
-                "eddy_km": 100.0, "eddy_days": 60.0, "flow": 0.15} | anomaly
-    periodic = bool(abs(dlon * lon.size - 360) < 1e-6)
+    try:
+        time = pd.date_range(start, periods=days)
+    except ValueError as error:
+        raise ValueError(f"start must be a date like '2001-01-01', saw {start!r}; {error}") from None
+    cell_km, periodic = _grid(lat, lon)
     generator = torch.Generator(device).manual_seed(int(seed))
     anomalies = ocean_anomalies(1, days, *shape, generator=generator, device=device, cell_km=cell_km,
-                                periodic_lon=periodic, **settings)[0].cpu().numpy()
+                                periodic_lon=periodic, **(MIDLATITUDE | anomaly))[0].cpu().numpy()
     mean = climatological_sst(lat, time.dayofyear)[:, :, None]  # (T,H,1)
+    mean = mean + _standing_meanders(*shape, cell_km, periodic, generator)  # (T,H,W)
     ocean = ocean_mask(lat, lon)
-    sst = np.maximum(mean + anomalies, -1.8).astype("float32")
+    sst = np.maximum(mean + anomalies, FREEZING).astype("float32")
     sst[:, ~ocean] = np.nan
     return xr.Dataset(
         {
@@ -288,7 +323,26 @@ def simulate_ocean(
     )
 
 
+def _standing_meanders(H, W, cell_km, periodic_lon, generator):
+    """(H,W) K that never change: seas warmer or colder than their latitude, as currents make them."""
+    box = _Box(H, W, cell_km, periodic_lon, generator.device)
+    power = torch.exp(-box.k2 * MEANDER_KM**2 / 2)
+    pattern = _Spectral(box, power, _Draw(1, generator, generator.device))
+    return MEANDER_K * box.cut(box.field(pattern.noise())[:, None])[0, 0].cpu().numpy()
+
+
+def _grid(lat, lon):
+    """Size of a cell in km (north-south, east-west), and whether east meets west."""
+    dlat, dlon = abs(float(lat[1] - lat[0])), abs(float(lon[1] - lon[0]))
+    shrink = max(float(np.cos(np.deg2rad(lat)).mean()), 0.05)
+    periodic = abs(dlon * len(lon) - 360) < 0.01 * dlon
+    return (dlat * KM_PER_DEGREE, dlon * KM_PER_DEGREE * shrink), periodic
+
+
 def _cell_centres(lat, lon, shape):
+    for name, pair in (("lat", lat), ("lon", lon), ("shape", shape)):
+        if len(pair) != 2:
+            raise ValueError(f"{name} must be a pair of numbers, saw {pair!r}")
     (south, north), (west, east), (H, W) = lat, lon, shape
     if not -90 <= south < north <= 90:
         raise ValueError(f"lat must be (south, north) within -90..90 degrees, saw {lat!r}; "
@@ -351,10 +405,16 @@ def _cloud_fields(batch, T, H, W, generator, device, cell_km, swath, periodic_lo
         device = generator.device if generator is not None else "cpu"
     draw = _Draw(batch, generator, torch.device(device))
     box = _Box(H, W, cell_km, periodic_lon, draw.device)
-    size_km = draw.uniform("size_km", (200.0, 600.0))
-    cloud = _Spectral(box, (box.k2 + size_km**-2) ** -1.4, draw)
+    size_km = draw.uniform("size_km", (300.0, 900.0))
+    slope = draw.uniform("slope", (1.4, 1.9))  # from ragged to smooth outlines
+    # Fronts and bands: systems are longer along one direction than across it.
+    angle, stretch = draw.uniform("angle", (0.0, math.pi)), draw.uniform("stretch", (1.0, 1.7))
+    along = box.kx * torch.cos(angle) + box.ky * torch.sin(angle)
+    across = box.ky * torch.cos(angle) - box.kx * torch.sin(angle)
+    k2 = (along * stretch) ** 2 + (across / stretch) ** 2  # (B,Hb,Wb/2+1)
+    cloud = _Spectral(box, (k2 + size_km**-2) ** -slope, draw)
     # Weather systems live for days, small clouds for hours: memory fades with wavenumber.
-    days = draw.uniform("days", (1.5, 4.0)) / (1 + (box.k2 * size_km**2) ** 0.5 / 2)
+    days = draw.uniform("days", (2.0, 6.0)) / torch.sqrt(1 + k2 * size_km**2 / 4)
     keep = torch.exp(-1 / days)  # (B, Hb, Wb/2+1)
     wind_x = draw.uniform("wind", (-100.0, 400.0))  # km a day, mostly from the west
     wind_y = draw.uniform("wind", (-100.0, 100.0))
@@ -362,7 +422,7 @@ def _cloud_fields(batch, T, H, W, generator, device, cell_km, swath, periodic_lo
     now, fields = cloud.noise(), []
     for _ in range(T):
         now = keep * drift * now + torch.sqrt(1 - keep**2) * cloud.noise()
-        fields.append(box.cut(cloud.field(now)[:, None])[:, 0])  # (B,H,W)
+        fields.append(box.cut(box.field(now)[:, None])[:, 0])  # (B,H,W)
     field = torch.stack(fields, 1)  # (B,T,H,W)
     return field, _off_swath(draw, T, H, W, cell_km) if swath else torch.zeros_like(field, dtype=torch.bool)
 
@@ -381,7 +441,8 @@ def _cut_at_cover(field, off, cover, ocean):
     field = field.masked_fill(off, math.inf)
     values = field[..., ocean].flatten(1)  # (B,N)
     if values.shape[1] > 1_000_000:  # a million cells fix the level well enough
-        values = values[:, torch.randperm(values.shape[1], device=values.device)[:1_000_000]]
+        spread = torch.linspace(0, values.shape[1] - 1, 1_000_000, dtype=torch.float64)
+        values = values[:, spread.long().to(values.device)]
     ordered = values.sort(1).values
     rank = ((1 - cover) * (values.shape[1] - 1)).round().long()  # (B,)
     level = ordered.gather(1, rank[:, None])[..., None, None]  # (B,1,1,1)
@@ -407,44 +468,55 @@ def simulate_clouds(
 
     Raises ``ValueError`` for a cover out of range or a bias the sea is too uniform to give.
     """
-    sst = daily["sst"] if isinstance(daily, xr.Dataset) else daily
+    sst = _daily_sst(daily)
     values = sst.values
     T, H, W = values.shape
+    _check_sizes(1, T, H, W)
     ocean = np.isfinite(values).any(0)
-    lat, lon = sst["lat"].values, sst["lon"].values
-    dlat, dlon = abs(float(lat[1] - lat[0])), abs(float(lon[1] - lon[0]))
-    shrink = max(float(np.cos(np.deg2rad(lat)).mean()), 0.05)
-    cell_km = (dlat * KM_PER_DEGREE, dlon * KM_PER_DEGREE * shrink)
+    if not ocean.any():
+        raise ValueError("daily must hold some ocean, saw no finite value; choose another region")
+    cell_km, periodic = _grid(sst["lat"].values, sst["lon"].values)
     cover = _check_cover(cover)
     generator = torch.Generator().manual_seed(int(seed))
-    field, off = _cloud_fields(1, T, H, W, generator, None, cell_km, swath,
-                               bool(abs(dlon * lon.size - 360) < 1e-6))
+    field, off = _cloud_fields(1, T, H, W, generator, None, cell_km, swath, periodic)
     if clear_sky_bias:
-        field = _prefer_warm(field, values, ocean, float(cover), clear_sky_bias)
+        field = _prefer_warm(field, off, values, ocean, cover, clear_sky_bias)
     cloudy = _cut_at_cover(field, off, cover.reshape(1), torch.as_tensor(ocean))[0].numpy()
     return xr.DataArray(cloudy, sst.coords, sst.dims, name="cloudy",
                         attrs={"long_name": "True where cloud or a missed swath hides the sea"})
 
 
-def _prefer_warm(field, sst, ocean, cover, bias):
-    """Mix the cloud field with minus the SST anomaly so that clear cells are ``bias`` K warmer.
+def _daily_sst(daily):
+    sst = daily["sst"] if isinstance(daily, xr.Dataset) else daily
+    if sst.dims != ("time", "lat", "lon"):
+        raise ValueError(f"daily must have dimensions (time, lat, lon), saw {sst.dims}; transpose it")
+    return sst
 
-    For two Gaussian fields of correlation r, cells above a level of one have a mean of the other of
-    r * std * density(level) / share above; solve for r.
-    """
+
+def _prefer_warm(field, off, sst, ocean, cover, bias):
+    """Mix minus the SST anomaly into the cloud field until clear cells are ``bias`` K warmer."""
     month = min(31, sst.shape[0])
     filled = np.where(ocean, np.nan_to_num(sst), 0)
-    anomaly = filled - uniform_filter1d(filled, month, axis=0, mode="nearest")
-    std = float(anomaly[:, ocean].std())
-    level = float(torch.special.ndtri(torch.tensor(1 - cover)))
-    density = math.exp(-level**2 / 2) / math.sqrt(2 * math.pi)
-    most = std * density / (1 - cover)
-    r = bias / most if most > 0 else math.inf
-    if abs(r) > 0.95:
-        raise ValueError(f"clear_sky_bias must be within +-{0.95 * most:.2f} K for this sea and cover, "
-                         f"saw {bias:g}; ask for less, or for more cover")
-    warm = torch.as_tensor(anomaly / std, dtype=torch.float32)
-    return math.sqrt(1 - r * r) * field / field.std() - r * warm
+    anomaly = torch.as_tensor(filled - uniform_filter1d(filled, month, axis=0, mode="nearest"))[None]
+    wet = torch.as_tensor(ocean)
+    std = max(float(anomaly[..., wet].std()), 1e-6)
+
+    def mixed(share):
+        return math.sqrt(1 - share**2) * field / field.std() - share * anomaly / std
+
+    def reached(share):
+        seen = wet & ~_cut_at_cover(mixed(share), off, cover.reshape(1), wet)
+        return float(anomaly[seen].mean() - anomaly[..., wet].mean())
+
+    least, most = reached(-0.95), reached(0.95)
+    if not least <= bias <= most:
+        raise ValueError(f"clear_sky_bias must lie within {least:.2f}..{most:.2f} K for this sea and "
+                         f"cover, saw {bias:g}; ask for less, or for more cover")
+    low, high = -0.95, 0.95
+    for _ in range(8):  # the bias grows with the share: halve the interval
+        share = (low + high) / 2
+        low, high = (share, high) if reached(share) < bias else (low, share)
+    return mixed((low + high) / 2)
 
 
 def observe(
@@ -458,10 +530,12 @@ def observe(
     if not noise >= 0:
         raise ValueError(f"noise must be a standard deviation in K of at least 0, saw {noise!r}; "
                          "0.3 is usual for an infrared radiometer")
-    sst = daily["sst"] if isinstance(daily, xr.Dataset) else daily
-    if cloudy.shape != sst.shape:
-        raise ValueError(f"cloudy must have the shape of daily {sst.shape}, saw {cloudy.shape}; "
-                         "make the clouds from the same daily field")
+    sst = _daily_sst(daily)
+    if cloudy.dims != sst.dims or not all(cloudy[d].equals(sst[d]) for d in sst.dims):
+        raise ValueError(f"cloudy must lie on the grid and days of daily {dict(sst.sizes)}, "
+                         f"saw {dict(cloudy.sizes)}; make the clouds from the same daily field")
+    if cloudy.dtype != bool:
+        raise ValueError(f"cloudy must be boolean, True = hidden, saw {cloudy.dtype}; use .astype(bool)")
     error = noise * np.random.default_rng(seed).standard_normal(sst.shape, dtype="float32")
     seen = (sst + error).where(~cloudy).astype("float32").assign_attrs(sst.attrs)
     seen.attrs["long_name"] = "daily sea surface temperature seen between clouds"
