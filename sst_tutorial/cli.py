@@ -36,6 +36,23 @@ examples:
 
 then: sst-tutorial reconstruct gappy.nc monthly.nc"""
 
+TRAIN = """\
+examples:
+  sst-tutorial train                                  on simulated seas, a laptop's CPU, minutes
+  sst-tutorial train --preset colab --out runs/colab  one T4 GPU, under half an hour
+  sst-tutorial train --out runs/quick --resume        go on where it was interrupted
+
+then: sst-tutorial reconstruct gappy.nc monthly.nc --model runs/quick/weights.safetensors"""
+
+EVALUATE = """\
+examples:
+  sst-tutorial evaluate --regime cloudy                the benchmark off Tasmania, if it is here
+  sst-tutorial evaluate --months simulated --methods network gaussian "optimal interpolation"
+  sst-tutorial evaluate --methods network --model runs/quick/weights.safetensors --out scores.json
+
+RMSE of monthly means in K with its 95 % interval, RMSE where a cell was seen on 3 days or fewer,
+bias, RMSE of gradients, cells resolved, and seconds a month."""
+
 DOWNLOAD = """\
 examples:
   sst-tutorial download 2016-02-01 2016-02-29 --region -45 -37 147 155 --to oisst
@@ -88,7 +105,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add in (_add_reconstruct, _add_doctor, _add_simulate, _add_download):
+    for add in (
+        _add_reconstruct,
+        _add_doctor,
+        _add_simulate,
+        _add_download,
+        _add_train,
+        _add_evaluate,
+    ):
         add(commands)
     return parser
 
@@ -237,8 +261,6 @@ def _write(dataset, path: Path, command_line: str) -> None:
         for name, variable in dataset.data_vars.items()
         if variable.ndim > 1 and variable.dtype.kind in "fib"
     }
-    days = {"units": "days since 1970-01-01", "calendar": "standard", "dtype": "int32"}
-    encoding |= {name: days for name in ("time", "time_bnds") if name in dataset.variables}
     handle, part = tempfile.mkstemp(".part", f".{path.name}.", path.parent)
     os.close(handle)
     try:
@@ -440,6 +462,92 @@ def _download(a) -> int:
     if not got.files:
         raise ValueError(f"no day from {a.start} to {a.end} exists upstream; data begin 1981-09-01")
     return 0
+
+
+# ---------------------------------------------------------------------------- train
+
+
+def _add_train(commands) -> None:
+    p = _add_command(commands, "train", _train, "train a network of your own", TRAIN)
+    p.add_argument(
+        "--preset", choices=("quick", "colab", "full"), default="quick", help="(%(default)s)"
+    )
+    p.add_argument("--out", default="runs/quick", metavar="FOLDER", help="(%(default)s)")
+    p.add_argument(
+        "--data",
+        metavar="FILE",
+        help="complete daily SST with the years 1982-2012 to train on (default: simulated seas)",
+    )
+    p.add_argument("--steps", type=_positive, help="training steps (default: the preset's)")
+    p.add_argument("--batch-size", type=_positive, help="samples a step (default: the preset's)")
+    p.add_argument("--seed", type=int, default=0, help="same seed, same weights (%(default)s)")
+    p.add_argument(
+        "--device", choices=("auto", "cpu", "cuda"), default="auto", help="(%(default)s)"
+    )
+    p.add_argument("--resume", action="store_true", help="go on from FOLDER's checkpoint")
+    p.add_argument("--overwrite", action="store_true", help="replace the weights in FOLDER")
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)
+
+
+def _train(a) -> None:
+    out = Path(a.out)
+    weights = out / "weights.safetensors"
+    if weights.exists() and not (a.overwrite or a.resume):
+        raise ValueError(f"{weights} exists; choose another --out, or add --overwrite or --resume")
+    if a.resume and not (out / "checkpoint.safetensors").exists():
+        raise ValueError(f"--resume: {out} has no checkpoint.safetensors; leave --resume away")
+    from sst_tutorial.training import train
+
+    changes = {"steps": a.steps, "batch_size": a.batch_size}
+    changes = {name: value for name, value in changes.items() if value is not None}
+    train(a.preset, out, a.seed, a.data, resume=a.resume, accelerator=a.device, **changes)
+    print(f"{weights}: use it with --model {weights}")
+
+
+# ---------------------------------------------------------------------------- evaluate
+
+
+def _add_evaluate(commands) -> None:
+    p = _add_command(
+        commands, "evaluate", _evaluate, "score the network and its classical rivals", EVALUATE
+    )
+    p.add_argument(
+        "--months",
+        choices=("benchmark", "simulated"),
+        default="benchmark",
+        help="48 real months off Tasmania, or simulated seas that need no data (%(default)s)",
+    )
+    p.add_argument(
+        "--regime", choices=("cloudy", "clear", "both"), default="both", help="(%(default)s)"
+    )
+    p.add_argument(
+        "--methods", nargs="+", metavar="NAME", help="network and baselines (default: all)"
+    )
+    p.add_argument("--model", metavar="NAME|FILE", help="weights of the network (default: shipped)")
+    p.add_argument("--out", metavar="FILE.json", help="write all numbers here as well")
+
+
+def _evaluate(a) -> None:
+    from sst_tutorial.baselines import BASELINES
+    from sst_tutorial.evaluation import evaluate, table
+    from sst_tutorial.reconstruction import as_method
+
+    names = a.methods or ["network", *BASELINES]
+    unknown = [name for name in names if name != "network" and name not in BASELINES]
+    if unknown:
+        raise ValueError(
+            f"--methods {unknown[0]!r} is unknown; there are: network, {', '.join(BASELINES)}"
+        )
+    if a.model is not None and "network" not in names:
+        raise ValueError(f"--model {a.model} has no use without network among --methods")
+    methods = {n: as_method(a.model) if n == "network" else BASELINES[n] for n in names}
+    regimes = ("cloudy", "clear") if a.regime == "both" else (a.regime,)
+    print(table(evaluate(methods, regimes, a.months, a.out)))
 
 
 if __name__ == "__main__":

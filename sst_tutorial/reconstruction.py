@@ -186,21 +186,44 @@ def _month(month: pd.Period, daily, network, settings, climatology) -> tuple[np.
         prior = _background(sst, ocean, wraps)  # (T, H, W)
     else:
         prior = _complete(climatology_for(climatology, days).values, ocean, wraps)
-    prior_mean = prior.mean(0, dtype=np.float64)  # (H, W)
-    sst -= prior  # from here on anomalies, in place: a globe is 0.13 GB a copy
-    if observed.any():
-        monthly, baseline = _tiled(network, settings, sst, observed, ocean, wraps)
-    else:
-        _warn_of_unseen(month, prior_mean[ocean], climatology)
-        monthly = baseline = np.zeros(ocean.shape)
+    if not observed.any():
+        _warn_of_unseen(month, prior.mean(0)[ocean], climatology)
     if len(here["time"]) < len(days):
         warnings.warn(
             f"{month}: daily holds {len(here['time'])} of {len(days)} days, the others count as "
             "not seen",
             stacklevel=3,
         )
-    maps = [np.where(ocean, prior_mean + x, np.nan) for x in (monthly, baseline)]
-    return (*maps, observed.sum(0), len(here["time"]))
+    sst, baseline = _mean_maps(network, settings, sst, ocean, prior, wraps)
+    return sst, baseline, observed.sum(0), len(here["time"])
+
+
+def _mean_maps(network, settings, sst, ocean, prior, wraps) -> tuple[np.ndarray, np.ndarray]:
+    """(sst, baseline), each (H, W) degC, from sst (T, H, W), which is overwritten."""
+    prior_mean = prior.mean(0, dtype=np.float64)  # (H, W)
+    sst -= prior  # from here on anomalies, in place: a globe is 0.13 GB a copy
+    observed = np.isfinite(sst)
+    maps = np.zeros(ocean.shape), np.zeros(ocean.shape)
+    if observed.any():
+        maps = _tiled(network, settings, sst, observed, ocean, wraps)
+    monthly, baseline = (np.where(ocean, prior_mean + x, np.nan) for x in maps)
+    return monthly, baseline
+
+
+def as_method(model=None):
+    """The network as one more rival, with the signature of `baselines.BASELINES`.
+
+    model: as for `reconstruct`. Returns f(sst, ocean_mask, climatology=None) -> (H, W) degC, with
+    sst (T, H, W) degC, NaN = gap; for `evaluation.score_months` and the benchmark's `score`.
+    """
+    network, settings, _ = _network(model)
+
+    def predict_month(sst, ocean_mask, climatology=None):
+        sst = np.where(ocean_mask & np.isfinite(sst), sst, np.nan).astype(np.float32)
+        prior = background(sst, ocean_mask) if climatology is None else climatology
+        return _mean_maps(network, settings, sst, ocean_mask, prior, False)[0]
+
+    return predict_month
 
 
 def _warn_of_unseen(month: pd.Period, prior: np.ndarray, climatology) -> None:
@@ -357,6 +380,8 @@ def _labelled(months, maps, daily, provenance, climatology) -> xr.Dataset:
         "units": "1",
     }
     out["time"].attrs = {"standard_name": "time", "axis": "T", "bounds": "time_bnds"}
+    for name in ("time", "time_bnds"):  # CF wants both in the same unit
+        out[name].encoding = {"units": "days since 1970-01-01", "dtype": "int32"}
     out["lat"].attrs = {"standard_name": "latitude", "units": "degrees_north", "axis": "Y"}
     out["lon"].attrs = {"standard_name": "longitude", "units": "degrees_east", "axis": "X"}
     out.attrs = _attributes(out, daily, months, held) | provenance
