@@ -85,12 +85,17 @@ def main(argv: list[str] | None = None) -> int:
         except MemoryError as error:
             _say(f"error: out of memory ({error}); choose fewer months or a smaller region")
         except (ValueError, OSError) as error:
-            _say(f"error: {error}")
+            _say(f"error: {_with_options(str(error))}")
         return 2
 
 
 def _say(message: str) -> None:
     print(f"{PROGRAM}: {' '.join(message.split())}", file=sys.stderr)
+
+
+def _with_options(message: str) -> str:
+    """`units='K'`, as the functions say it to their callers, in the shell's words: `--units K`."""
+    return re.sub(r"\b(variable|units)='?([\w.]+)'?", r"--\1 \2", message)
 
 
 def _show_warning(message, category, filename, lineno, file=None, line=None) -> None:
@@ -230,7 +235,10 @@ def _climatology(path):
             fields = [v for v in dataset.data_vars.values() if "dayofyear" in v.dims]
             if len(fields) == 1:
                 return fields[0].load()
-    return daily_climatology(open_sst(path))
+    try:
+        return daily_climatology(open_sst(path))
+    except ValueError as error:
+        raise ValueError(f"--climatology {path}: {error}") from error
 
 
 def _checked_output(path, overwrite: bool, *inputs) -> Path:
@@ -497,6 +505,8 @@ def _positive(text: str) -> int:
 def _train(a) -> None:
     out = Path(a.out)
     weights = out / "weights.safetensors"
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"--out {out} is a file; name a folder")
     if weights.exists() and not (a.overwrite or a.resume):
         raise ValueError(f"{weights} exists; choose another --out, or add --overwrite or --resume")
     if a.resume and not (out / "checkpoint.safetensors").exists():

@@ -124,9 +124,9 @@ def test_variable_and_units(folder, run):
     del odd["temp"].attrs["units"]
     odd.to_netcdf("odd.nc")
     status, _, err = run("reconstruct", "odd.nc", "out.nc")
-    assert status == 2 and "variable=" in err
+    assert status == 2 and "name it with --variable ..." in err
     status, _, err = run("reconstruct", "odd.nc", "out.nc", "--variable", "temp")
-    assert status == 2 and "unit" in err
+    assert status == 2 and "--units K" in err
     status, _, err = run("reconstruct", "odd.nc", "out.nc", "--variable", "temp", "--units", "K")
     assert (status, err) == (0, "")
     with xr.open_dataset("out.nc") as monthly:
@@ -298,7 +298,7 @@ MISTAKES = {  # name: (what makes the file, command line, words that the message
     "wrong variable": (None, "reconstruct in.nc out.nc --variable tos", ["tos", "sst"]),
     "wrong unit": (celsius_as_kelvin, "reconstruct k.nc out.nc", ["K", "degC"]),
     "unknown unit": (no_unit, "reconstruct u.nc out.nc", ["furlong"]),
-    "unknown --units": (None, "reconstruct in.nc out.nc --units F", ["'F'", "degC"]),
+    "unknown --units": (None, "reconstruct in.nc out.nc --units F", ["--units F", "degC"]),
     "no time": (no_time, "reconstruct map.nc out.nc", ["time"]),
     "swath": (swath, "reconstruct swath.nc out.nc", ["2-D"]),
     "nothing seen": (nothing_seen, "reconstruct empty.nc out.nc", ["no observation"]),
@@ -309,7 +309,11 @@ MISTAKES = {  # name: (what makes the file, command line, words that the message
     "month misspelt": (None, "reconstruct in.nc out.nc --month Feb", ["'Feb'", "YYYY-MM"]),
     "thirteenth month": (None, "reconstruct in.nc out.nc --month 2016-13", ["YYYY-MM"]),
     "no climatology": (None, "reconstruct in.nc out.nc --climatology no.nc", ["no.nc"]),
-    "short climatology": (None, "reconstruct in.nc out.nc --climatology in.nc", ["year"]),
+    "short climatology": (
+        None,
+        "reconstruct in.nc out.nc --climatology in.nc",
+        ["--climatology in.nc", "year"],
+    ),
     "other grid": (other_grid, "reconstruct in.nc out.nc --climatology clim.nc", ["same grid"]),
     "no model": (None, "reconstruct in.nc out.nc --model best", ["'best'", "shipped"]),
     "pickle": (pickle_weights, "reconstruct in.nc out.nc --model model.pt", ["pickle"]),
@@ -321,6 +325,7 @@ MISTAKES = {  # name: (what makes the file, command line, words that the message
     "download dates": (None, "download 2016-02-02 2016-02-01", ["2016-02-01", "before"]),
     "download nonsense": (None, "download soon later", ["'soon'"]),
     "download source": (None, "download 2016 2016 --source nowhere", ["nowhere"]),
+    "train into a file": (None, "train --out in.nc", ["--out in.nc is a file"]),
     "train resume": (None, "train --out new --resume", ["checkpoint"]),
     "train data": (None, "train --out new --data no.nc --steps 1", ["no.nc"]),
     "evaluate method": (None, "evaluate --methods magic", ["'magic'", "gaussian"]),
