@@ -1,7 +1,7 @@
-"""Where the ocean is: a land-sea mask for any grid, from Natural Earth outlines shipped with the package.
+"""Where the ocean is: a land-sea mask for any grid, from Natural Earth outlines.
 
-The outlines (public domain, https://www.naturalearthdata.com) lie in the layout cartopy looks for, so
-the same files make the mask and draw the maps, with no network.
+The outlines (public domain, https://www.naturalearthdata.com) are shipped with the package in the
+layout cartopy looks for: the same files make the mask and draw the maps, with no network.
 """
 
 from functools import cache
@@ -17,8 +17,9 @@ NATURAL_EARTH = Path(__file__).parent / "natural_earth"
 def use_shipped_coastline() -> Path:
     """Make cartopy draw coasts from the shipped files; returns their folder.
 
-    Draw with the 110m scale, for instance ``ax.coastlines("110m")``: that one is shipped, and cartopy
-    would fetch any other.
+    Shipped are coastline and land at scale 110m, and land alone at 50m; cartopy would fetch any
+    other. So draw ``ax.coastlines("110m")`` on wide maps, and on regional ones
+    ``ax.add_feature(cartopy.feature.LAND.with_scale("50m"), edgecolor="black")``.
     """
     import cartopy
 
@@ -66,16 +67,20 @@ def ocean_mask(lat, lon) -> np.ndarray:
         columns = np.flatnonzero((lon >= west) & (lon <= east))
         if rows.size and columns.size:
             box = np.ix_(rows, columns)
-            land[box] |= shapely.contains_xy(shape, lon[columns][None, :], lat[rows][:, None])
+            land[box] |= shapely.intersects_xy(shape, lon[columns][None, :], lat[rows][:, None])
     return ~land
 
 
 def _axis(name: str, values) -> np.ndarray:
     values = np.asarray(values, dtype=float)
     if values.ndim != 1 or values.size == 0:
-        raise ValueError(f"{name} must be a one-dimensional array of at least one value, "
-                         f"saw shape {values.shape}; pass the coordinate of the grid, not a mesh")
+        raise ValueError(
+            f"{name} must be a one-dimensional array of at least one value, "
+            f"saw shape {values.shape}; pass the coordinate of the grid, not a mesh"
+        )
     if not np.isfinite(values).all():
-        raise ValueError(f"{name} must be finite, saw {(~np.isfinite(values)).sum()} missing values; "
-                         "drop them first")
+        raise ValueError(
+            f"{name} must be finite, saw {(~np.isfinite(values)).sum()} missing values; "
+            "drop them first"
+        )
     return values

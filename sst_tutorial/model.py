@@ -452,15 +452,22 @@ class SuccessiveCorrections(nn.Module):
 
     Args:
         passes: number of passes.
+        adapt: let a small network bend the four numbers of every pass to the month at hand, from
+            its coverage, its spread and the difference between neighbours (a measure of noise).
     """
 
-    def __init__(self, passes=12):
+    def __init__(self, passes=12, adapt=False):
         super().__init__()
         coarse_to_fine = torch.linspace(0, 1, passes)
         self.log_cells = nn.Parameter(math.log(24.0) * (1 - coarse_to_fine))  # 24 to 1 cells
         self.log_days = nn.Parameter(math.log(15.0) - 2.0 * coarse_to_fine)  # 15 to 2 days
         self.log_noise = nn.Parameter(torch.full((passes,), -0.5))
         self.log_gain = nn.Parameter(torch.full((passes,), 0.4))
+        self.tune = None
+        if adapt:
+            self.tune = nn.Sequential(nn.Linear(3, 32), nn.GELU(), nn.Linear(32, 4 * passes))
+            nn.init.zeros_(self.tune[2].weight)
+            nn.init.zeros_(self.tune[2].bias)
 
     def forward(self, x: Tensor, observed: Tensor) -> tuple[Tensor, list[Tensor], list[Tensor]]:
         """x (B, T, H, W) anomalies, anything where not observed; observed the same shape, bool.
@@ -468,25 +475,47 @@ class SuccessiveCorrections(nn.Module):
         Returns the analysis (B, T, H, W), complete, and for each pass its increment and its count
         of observations, both (B, T, H, W).
         """
-        B, T, H, W = x.shape
+        T, H, W = x.shape[1:]
         x = x.masked_fill(~observed, 0.0)
         seen = observed.to(x.dtype)
         day, row, col = (_distances(n, x) for n in (T, H, W))
         analysis, increments, counts = torch.zeros_like(x), [], []
-        for p in range(len(self.log_cells)):
-            narrow = 0.5 * torch.exp(-2 * self.log_cells[p])
-            along_t = torch.exp(-day * torch.exp(-self.log_days[p]))  # (T, T)
-            along_h = torch.exp(-row.square() * narrow)  # (H, H)
-            along_w = torch.exp(-col.square() * narrow)  # (W, W)
-            both = torch.cat([(x - analysis) * seen, seen])  # (2B, T, H, W)
+        for log_cells, log_days, log_noise, log_gain in self._numbers(x, seen):  # each (b, 1, 1)
+            narrow = 0.5 * torch.exp(-2 * log_cells)
+            along_t = torch.exp(-day * torch.exp(-log_days))[:, None]  # (b, 1, T, T)
+            along_h = torch.exp(-row.square() * narrow)[:, None, None]  # (b, 1, 1, H, H)
+            along_w = torch.exp(-col.square() * narrow)[:, None, None]  # (b, 1, 1, W, W)
+            both = torch.stack([(x - analysis) * seen, seen], 1)  # (B, 2, T, H, W)
             both = along_h @ (both @ along_w)
-            both = (along_t @ both.flatten(2)).view(2 * B, T, H, W)
-            total, count = both[:B], both[B:]
-            increment = total / (count + self.log_noise[p].exp()) * self.log_gain[p].exp()
+            both = (along_t @ both.flatten(3)).unflatten(3, (H, W))
+            total, count = both.unbind(1)  # (B, T, H, W) each
+            gain, noise = log_gain.exp()[:, None], log_noise.exp()[:, None]  # (b, 1, 1, 1)
+            increment = total * gain / (count + noise)
             analysis = analysis + increment
             increments.append(increment)
             counts.append(count)
         return analysis, increments, counts
+
+    def _numbers(self, x: Tensor, seen: Tensor):
+        """For each pass its four numbers, each (b, 1, 1); b = 1, or B when they adapt."""
+        numbers = torch.stack([self.log_cells, self.log_days, self.log_noise, self.log_gain])
+        numbers = numbers[None]  # (1, 4, passes)
+        if self.tune is not None:
+            bend = self.tune(_features(x, seen)).unflatten(1, (4, -1))  # (B, 4, passes)
+            numbers = numbers + bend
+        return [n.unbind(1) for n in numbers[..., None, None].unbind(2)]
+
+
+def _features(x: Tensor, seen: Tensor) -> Tensor:
+    """Log coverage, log spread, log difference between neighbours of each month: (B, 3)."""
+    looks = seen.sum((1, 2, 3)).clamp_min(1.0)
+    mean = (x.sum((1, 2, 3)) / looks)[:, None, None, None]
+    spread = ((x - mean).square() * seen).sum((1, 2, 3)) / looks
+    pairs = seen[..., 1:] * seen[..., :-1]
+    step = ((x[..., 1:] - x[..., :-1]).square() * pairs).sum((1, 2, 3))
+    step = step / pairs.sum((1, 2, 3)).clamp_min(1.0)
+    coverage = looks / x[0].numel()
+    return torch.stack([coverage, spread + 1e-3, step + 1e-3], 1).log()  # (B, 3)
 
 
 def _distances(n: int, like: Tensor) -> Tensor:
@@ -520,6 +549,7 @@ class SpatioTemporalModel(nn.Module):
         passes: > 0 puts that many `SuccessiveCorrections` first; the network then reads their
             analysis, its misfit and its counts, and returns the analysis plus what it adds to it.
             Needs in_chans=1.
+        adapt: let the passes adapt to each month.
         day_heads: scores per day of the temporal aggregator.
         skip: hand the decoder what every pass knows of each pixel; needs passes > 0.
         refine: residual convolution blocks of the decoder.
@@ -540,6 +570,7 @@ class SpatioTemporalModel(nn.Module):
         spatial_depth=2,
         spatial_heads=4,
         passes=0,
+        adapt=False,
         day_heads=1,
         skip=False,
         refine=0,
@@ -550,9 +581,12 @@ class SpatioTemporalModel(nn.Module):
             passes == 0 or passes >= self.COUNTS,
             f"passes must be 0 or at least {self.COUNTS}, got {passes}",
         )
-        _require(passes > 0 or not skip, "skip=True needs passes > 0: it hands on what they know")
+        _require(
+            passes > 0 or not (skip or adapt),
+            "skip=True and adapt=True need passes > 0: they work on the passes",
+        )
         _, patch_h, patch_w = patch_size
-        self.corrections = SuccessiveCorrections(passes) if passes else None
+        self.corrections = SuccessiveCorrections(passes, adapt) if passes else None
         chans = 2 + self.COUNTS if passes else in_chans
         skip_chans = 2 * passes + 3 if skip else 0
         self.encoder = VideoEncoder(chans, embed_dim, patch_size)

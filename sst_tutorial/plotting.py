@@ -213,7 +213,7 @@ class _Grid:
             shrink = np.cos(np.deg2rad(self.lat_edges.mean()))
             aspect = np.ptp(self.x_edges) * shrink / np.ptp(self.lat_edges)
             aspect, width = np.clip(aspect, 0.5, 2.5), 4.6 if columns == 1 else 2.75
-        width = min(width, 11 / columns)
+        width = min(width, 7 / columns)  # the page of a book is about 8 inches wide
         return columns * width + 1.0, rows * (width / aspect + 0.4)
 
     def draw(self, ax, field, limits, cmap, left, bottom):
@@ -549,9 +549,18 @@ def plot_day(daily, day: int, *, like=None, limits=None, cmap=None, units="°C",
 
 
 def day_slider(
-    daily, alt, *, like=None, limits=None, cmap=None, units="°C", figsize=(4.6, 3.7)
+    daily,
+    alt,
+    *,
+    like=None,
+    limits=None,
+    cmap=None,
+    units="°C",
+    figsize=(4.4, 3.9),
+    dpi=64,
+    quality=45,
 ) -> HTML:
-    """`frames` over all days of a month of maps; 31 days of 64 x 64 make about 200 kB.
+    """`frames` over all days of a month of maps; 31 days of 64 x 64 make about 150 kB.
 
     daily: DataArray (time, lat, lon) or Dataset with `sst`. alt: function of the day, from 0.
     """
@@ -576,4 +585,4 @@ def day_slider(
         ax.set_title(labels[day], fontsize=10)
         return figure
 
-    return frames(draw, labels, alt)
+    return frames(draw, labels, alt, dpi=dpi, quality=quality)

@@ -25,13 +25,14 @@ PATCH_KM = 300.0  # size of the patches of sea that are livelier or quieter than
 LIVELY = 0.15  # logarithmic standard deviation of their strength
 MEANDER_K, MEANDER_KM = 0.7, 400.0  # strength and size of what stands still
 EDDY_RENEWAL_DAYS = 20  # after which an eddy has its own water again
+OFF_SWATH = 1000.0  # thicker than any cloud, whose thickness has unit variance
 SPIN_UP_DAYS = 15  # for the flow to draw fronts out of round blobs
 
 Range = float | tuple[float, float]
 
 # Tuned against OISST off Tasmania, 1982-2010: see book/simulation_check.py.
 MIDLATITUDE = {
-    "amplitude": 1.04,
+    "amplitude": 1.14,
     "eddy_share": 0.3,
     "weather_km": 450.0,
     "weather_days": 28.0,
@@ -53,7 +54,7 @@ def ocean_anomalies(
     generator: torch.Generator | None = None,
     device: torch.device | str | None = None,
     cell_km: tuple[float, float] = (25.0, 25.0),
-    amplitude: Range = (0.4, 1.4),
+    amplitude: Range = (0.4, 1.5),
     eddy_share: Range = (0.1, 0.5),
     weather_km: Range = (200.0, 800.0),
     weather_days: Range = (10.0, 60.0),
@@ -65,20 +66,28 @@ def ocean_anomalies(
 ) -> torch.Tensor:
     """Daily SST anomalies of ``batch`` independent pieces of ocean.
 
-    Two tracers are carried by the same eddying, non-divergent flow. *Weather* is forced by the
-    atmosphere: noise with covariance exp(-r / weather_km), forgotten in ``weather_days``. *Eddies* are warm and
-    cold cores that sit on the stream function and drift westward with it, drawn out into fronts
-    and filaments. Every setting that is a pair (low, high) is drawn anew, uniformly, for each sample.
+    Two tracers are carried by the same eddying, non-divergent flow. *Weather* is what the air does
+    to the mixed layer: noise with covariance exp(-r / weather_km), forgotten in ``weather_days``
+    (Frankignoul and Hasselmann 1977). *Eddies* are warm and cold cores that sit on the stream
+    function and drift westward with it. The flow draws both out into fronts and filaments, by
+    semi-Lagrangian steps of one day (Staniforth and Cote 1991). Every setting that is a pair
+    (low, high) is drawn anew, uniformly, for each sample.
 
     Parameters
     ----------
     batch, T, H, W : samples, days, rows (south to north), columns (west to east).
-    generator : its device is used when ``device`` is not given; the same seed gives the same ocean.
-    cell_km : size (north-south, east-west) of a grid cell.
-    amplitude : standard deviation in K, over many days and a wide sea.
+    generator : the same seed gives the same ocean, though CPU and GPU draw different ones. Its
+        device is used when ``device`` is not given.
+    cell_km : size (north-south, east-west) of a grid cell. Below about 6 km the fields are
+        computed on coarser cells and interpolated.
+    amplitude : standard deviation in K over many days and a wide sea, before stirring and blur
+        take away a tenth or two.
     eddy_share : part of the variance that belongs to the eddies, 0..1.
-    eddy_km : size of an eddy, about its radius. eddy_days : time in which the flow changes.
+    weather_km, weather_days : scales after which the weather's covariance has fallen to 1/e.
+    eddy_km : radius of an eddy; at least 1.5 cells. eddy_days : time in which the flow changes.
     flow : root mean square speed in m/s.
+    smooth_km : standard deviation of a Gaussian that blurs the fields as a product's footprint
+        does; at least 0.4 cells. 10 gives a spectrum between k^-2 and k^-3, 20 looks like OISST.
     periodic_lon : True when the last column touches the first, as on a global grid.
 
     Returns
@@ -147,8 +156,10 @@ class _Draw:
     def uniform(self, name, value, low=-math.inf, high=math.inf):
         pair = (value, value) if np.isscalar(value) else tuple(value)
         if len(pair) != 2 or not low <= pair[0] <= pair[1] <= high:
-            raise ValueError(f"{name} must be a number or (low, high) within {low:g}..{high:g}, "
-                             f"saw {value!r}; swap or clip the ends")
+            raise ValueError(
+                f"{name} must be a number or (low, high) within {low:g}..{high:g}, "
+                f"saw {value!r}; swap or clip the ends"
+            )
         unit = torch.rand(self.batch, 1, 1, generator=self.generator, device=self.device)
         return pair[0] + (pair[1] - pair[0]) * unit  # (B,1,1)
 
@@ -163,8 +174,10 @@ class _Box:
         self.H, self.W = H, W
         dy, dx = (float(c) for c in cell_km)
         if not (dy > 0 and dx > 0):
-            raise ValueError(f"cell_km must be two positive numbers of km, saw {cell_km!r}; "
-                             "give (north-south, east-west)")
+            raise ValueError(
+                f"cell_km must be two positive numbers of km, saw {cell_km!r}; "
+                "give (north-south, east-west)"
+            )
         rows, columns = self._size(H, dy), W if periodic_lon else self._size(W, dx)
         # A fine grid would need a huge box: solve it on coarser cells and interpolate.
         few_enough = max(rows, columns) / max(160, 1.25 * max(H, W))
@@ -205,9 +218,10 @@ class _Box:
         return self._sample(tracer, middle, "bicubic")
 
     def _sample(self, field, back, mode):
-        """field (B,C,Hb,Wb) at each cell minus ``back`` (B,2,Hb,Wb) cells, around the periodic box."""
+        """field (B,C,Hb,Wb) ``back`` (B,2,Hb,Wb) cells upstream, around the periodic box."""
         pad = min(16, self.rows, self.columns)
-        back = back.clamp(-(pad - 3), pad - 3)
+        reach = max(pad - 3, 0)  # bicubic weights need a margin
+        back = back.clamp(-reach, reach)
         wide = F.pad(field, (pad, pad, pad, pad), mode="circular")
         x = 2 * (self.x + pad - back[:, 0]) / (self.columns + 2 * pad - 1) - 1
         y = 2 * (self.y + pad - back[:, 1]) / (self.rows + 2 * pad - 1) - 1
@@ -242,13 +256,15 @@ class _Spectral:
         return torch.complex(real, imaginary) * self.root
 
 
-# Zonal means in degC, every 10 degrees from pole to pole, in round numbers: the yearly mean, and how far
-# late August is above it (so that the south is below). The south has less land and a smaller swing.
+# Zonal means in degC, every 10 degrees from pole to pole, in round numbers: the yearly mean, and
+# how far late August is above it. The south, colder in August, has less land and a smaller swing.
 _LATITUDES = np.arange(-90, 91, 10)
+# fmt: off
 _MEAN = (-1.8, -1.8, -1.6, 1.0, 7.0, 14.5, 20.5, 24.5, 26.8, 27.2,
          27.7, 26.0, 22.5, 16.5, 10.0, 6.5, 2.5, -1.3, -1.7)
 _SWING = (0.0, 0.0, -0.2, -0.9, -1.4, -2.4, -2.7, -2.0, -1.1, -0.3,
           0.6, 1.9, 3.6, 4.8, 4.2, 3.4, 2.2, 0.6, 0.1)
+# fmt: on
 FREEZING = -1.8
 
 
@@ -279,52 +295,67 @@ def simulate_ocean(
     ----------
     lat, lon : outer edges (south, north) and (west, east) in degrees. ``lon=(170, -170)`` crosses
         the dateline; 360 degrees of longitude make a globe whose east meets its west.
-    shape : (rows, columns). start, days : first day and number of days. seed : same seed, same ocean.
-    anomaly : settings handed to ``ocean_anomalies`` (amplitude in K, eddy_km, ...).
+    shape : (rows, columns). start, days : first day and number of days.
+    seed : the same seed, region, shape and days give the same ocean.
+    device : where it is computed; the result lies on the host in any case.
+    anomaly : settings handed to ``ocean_anomalies`` in place of ``MIDLATITUDE``: amplitude, ...
 
     Returns
     -------
-    Dataset with ``sst`` (time, lat, lon) degC float32, land NaN, and ``ocean_mask`` (lat, lon) bool.
+    Dataset: ``sst`` (time, lat, lon) degC float32, land NaN, and ``ocean_mask`` (lat, lon) bool.
     Latitude and longitude ascend; across the dateline longitude runs past 180.
 
     Raises ``ValueError`` for edges outside -90..90, an empty region, or a shape below 2 x 2.
     """
     lat, lon = _cell_centres(lat, lon, shape)
     if not isinstance(days, (int, np.integer)) or days < 1:
-        raise ValueError(f"days must be a whole number of at least 1, saw {days!r}; ask for more days")
+        raise ValueError(
+            f"days must be a whole number of at least 1, saw {days!r}; ask for more days"
+        )
     try:
         time = pd.date_range(start, periods=days)
     except ValueError as error:
-        raise ValueError(f"start must be a date like '2001-01-01', saw {start!r}; {error}") from None
+        raise ValueError(
+            f"start must be a date like '2001-01-01', saw {start!r}; {error}"
+        ) from None
     cell_km, periodic = _grid(lat, lon)
     generator = torch.Generator(device).manual_seed(int(seed))
-    anomalies = ocean_anomalies(1, days, *shape, generator=generator, device=device, cell_km=cell_km,
-                                periodic_lon=periodic, **(MIDLATITUDE | anomaly))[0].cpu().numpy()
-    mean = climatological_sst(lat, time.dayofyear)[:, :, None]  # (T,H,1)
+    settings = MIDLATITUDE | {"periodic_lon": periodic} | anomaly
+    anomalies = ocean_anomalies(1, days, *shape, generator, device, cell_km, **settings)
+    anomalies = anomalies[0].cpu().numpy()  # (T,H,W)
+    mean = climatological_sst(lat, time.day_of_year)[:, :, None]  # (T,H,1)
     mean = mean + _standing_meanders(*shape, cell_km, periodic, generator)  # (T,H,W)
     ocean = ocean_mask(lat, lon)
     sst = np.maximum(mean + anomalies, FREEZING).astype("float32")
     sst[:, ~ocean] = np.nan
-    return xr.Dataset(
-        {
-            "sst": (("time", "lat", "lon"), sst, {
-                "standard_name": "sea_surface_temperature", "units": "degree_Celsius",
-                "long_name": "simulated daily sea surface temperature"}),
-            "ocean_mask": (("lat", "lon"), ocean, {
-                "standard_name": "sea_binary_mask", "long_name": "True where the cell is ocean"}),
-        },
-        coords={
-            "time": time,
-            "lat": ("lat", lat, {"standard_name": "latitude", "units": "degrees_north", "axis": "Y"}),
-            "lon": ("lon", lon, {"standard_name": "longitude", "units": "degrees_east", "axis": "X"}),
-        },
-        attrs={"Conventions": "CF-1.11", "title": "Simulated sea surface temperature",
-               "source": f"sst_tutorial.simulate_ocean, seed {seed}"},
+    data = xr.Dataset(
+        {"sst": (("time", "lat", "lon"), sst), "ocean_mask": (("lat", "lon"), ocean)},
+        {"time": time, "lat": lat, "lon": lon},
+        {"Conventions": "CF-1.11", "title": "Simulated sea surface temperature"},
     )
+    data.attrs["source"] = f"sst_tutorial.simulate_ocean, seed {seed}"
+    for name, attributes in _CF_ATTRIBUTES.items():
+        data[name].attrs = dict(attributes)
+    return data
+
+
+_CF_ATTRIBUTES = {
+    "sst": {
+        "standard_name": "sea_surface_temperature",
+        "units": "degree_Celsius",
+        "long_name": "simulated daily sea surface temperature",
+    },
+    "ocean_mask": {
+        "standard_name": "sea_binary_mask",
+        "long_name": "True where the cell is ocean",
+    },
+    "lat": {"standard_name": "latitude", "units": "degrees_north", "axis": "Y"},
+    "lon": {"standard_name": "longitude", "units": "degrees_east", "axis": "X"},
+}
 
 
 def _standing_meanders(H, W, cell_km, periodic_lon, generator):
-    """(H,W) K that never change: seas warmer or colder than their latitude, as currents make them."""
+    """(H,W) K that never change: seas warmer or colder than their latitude, thanks to currents."""
     box = _Box(H, W, cell_km, periodic_lon, generator.device)
     power = torch.exp(-box.k2 * MEANDER_KM**2 / 2)
     pattern = _Spectral(box, power, _Draw(1, generator, generator.device))
@@ -345,13 +376,17 @@ def _cell_centres(lat, lon, shape):
             raise ValueError(f"{name} must be a pair of numbers, saw {pair!r}")
     (south, north), (west, east), (H, W) = lat, lon, shape
     if not -90 <= south < north <= 90:
-        raise ValueError(f"lat must be (south, north) within -90..90 degrees, saw {lat!r}; "
-                         "swap or clip the edges")
+        raise ValueError(
+            f"lat must be (south, north) within -90..90 degrees, saw {lat!r}; "
+            "swap or clip the edges"
+        )
     if east <= west:
         east = east + 360  # a region across the dateline, or a whole circle
     if not (np.isfinite([west, east]).all() and -360 <= west < east <= west + 360 and east <= 540):
-        raise ValueError(f"lon must be (west, east) in degrees, at most 360 apart, saw {lon!r}; "
-                         "use 0..360 or -180..180")
+        raise ValueError(
+            f"lon must be (west, east) in degrees, at most 360 apart, saw {lon!r}; "
+            "use 0..360 or -180..180"
+        )
     _check_sizes(1, 1, H, W)
     dlat, dlon = (north - south) / H, (east - west) / W
     return south + dlat * (np.arange(H) + 0.5), west + dlon * (np.arange(W) + 0.5)
@@ -360,8 +395,10 @@ def _cell_centres(lat, lon, shape):
 def _check_sizes(batch, T, H, W):
     for name, value, least in (("batch", batch, 1), ("T", T, 1), ("H", H, 2), ("W", W, 2)):
         if not isinstance(value, (int, np.integer)) or value < least:
-            raise ValueError(f"{name} must be a whole number of at least {least}, saw {value!r}; "
-                             "ask for a larger piece of ocean")
+            raise ValueError(
+                f"{name} must be a whole number of at least {least}, saw {value!r}; "
+                "ask for a larger piece of ocean"
+            )
 
 
 # ---------------------------------------------------------------------------------------------
@@ -381,25 +418,40 @@ def cloud_masks(
 ) -> torch.Tensor:
     """Where clouds and swath edges hide the sea: (batch, T, H, W) bool, True = hidden.
 
-    ``cover`` is the hidden share of all cells and days, 0.30..0.95: one number, or a tensor (batch,).
-    Single days run from almost clear to overcast. Raises ``ValueError`` for a cover out of range.
+    A drifting random field, smoother and longer-lived at large scales than at small ones, is cut at
+    the level that gives ``cover``: single days run from almost clear to overcast.
+
+    Parameters
+    ----------
+    batch, T, H, W, generator, device, cell_km, periodic_lon : as for ``ocean_anomalies``.
+    cover : hidden share of all cells and days, 0.30..0.95: one number, or a tensor (batch,).
+    swath : hide also what lies between two passes of a polar orbiter, 12 % of the cells.
+
+    Raises ``ValueError`` for a cover out of range or of another length than the batch.
     """
-    field, off = _cloud_fields(batch, T, H, W, generator, device, cell_km, swath, periodic_lon)
-    cover = _check_cover(cover).to(field.device).expand(batch)
+    cover = _check_cover(cover)
+    if cover.ndim and len(cover) != batch:
+        raise ValueError(
+            f"cover must be one number or one for each of the {batch} samples, saw {len(cover)}"
+        )
+    field = _cloud_fields(batch, T, H, W, generator, device, cell_km, swath, periodic_lon)
+    cover = cover.to(field.device).expand(batch)  # (B,)
     everywhere = torch.ones(H, W, dtype=torch.bool, device=field.device)
-    return _cut_at_cover(field, off, cover, everywhere)
+    return _cut_at_cover(field, cover, everywhere)
 
 
 def _check_cover(cover):
     cover = torch.as_tensor(cover, dtype=torch.float32)
     if cover.ndim > 1 or not bool(((cover >= 0.3) & (cover <= 0.95)).all()):
-        raise ValueError(f"cover must be a share within 0.30..0.95, saw {cover.tolist()}; "
-                         "0.8 means that clouds hide 80 % of the sea")
+        raise ValueError(
+            f"cover must be a share within 0.30..0.95, saw {cover.tolist()}; "
+            "0.8 means that clouds hide 80 % of the sea"
+        )
     return cover
 
 
 def _cloud_fields(batch, T, H, W, generator, device, cell_km, swath, periodic_lon):
-    """Thickness (B,T,H,W), the larger the cloudier, and the cells off the swath (B,T,H,W) bool."""
+    """Thickness (B,T,H,W): the larger, the more surely hidden."""
     _check_sizes(batch, T, H, W)
     if device is None:
         device = generator.device if generator is not None else "cpu"
@@ -424,7 +476,9 @@ def _cloud_fields(batch, T, H, W, generator, device, cell_km, swath, periodic_lo
         now = keep * drift * now + torch.sqrt(1 - keep**2) * cloud.noise()
         fields.append(box.cut(box.field(now)[:, None])[:, 0])  # (B,H,W)
     field = torch.stack(fields, 1)  # (B,T,H,W)
-    return field, _off_swath(draw, T, H, W, cell_km) if swath else torch.zeros_like(field, dtype=torch.bool)
+    if swath:
+        field = field + OFF_SWATH * _off_swath(draw, T, H, W, cell_km)
+    return field
 
 
 def _off_swath(draw, T, H, W, cell_km):
@@ -436,9 +490,8 @@ def _off_swath(draw, T, H, W, cell_km):
     return (across / 2800 + phase) % 1 < 0.12
 
 
-def _cut_at_cover(field, off, cover, ocean):
-    """Level of each sample such that the hidden share of the ocean is ``cover``."""
-    field = field.masked_fill(off, math.inf)
+def _cut_at_cover(field, cover, ocean):
+    """Cut each sample at the level that hides ``cover`` of its ocean: (B,T,H,W) bool."""
     values = field[..., ocean].flatten(1)  # (B,N)
     if values.shape[1] > 1_000_000:  # a million cells fix the level well enough
         spread = torch.linspace(0, values.shape[1] - 1, 1_000_000, dtype=torch.float64)
@@ -456,15 +509,20 @@ def simulate_clouds(
     clear_sky_bias: float = 0.0,
     swath: bool = True,
 ) -> xr.DataArray:
-    """Clouds over a simulated (or any complete) daily SST: ``cloudy`` (time, lat, lon), True = hidden.
+    """Clouds over a simulated or any complete daily SST.
 
     Parameters
     ----------
     daily : Dataset with ``sst``, or the DataArray (time, lat, lon) itself; land is NaN.
     cover : share of ocean cells and days hidden, 0.30..0.95, met within 0.02.
-    clear_sky_bias : K by which the sea that is seen is warmer than all of it on average, because skies
-        clear over warm water and under high pressure; 0 means that clouds know nothing of the sea.
+    clear_sky_bias : K by which the sea that is seen is warmer than all of it, relative to the
+        running mean of 31 days: sunny, calm days warm the water that they show. 0 means that
+        clouds know nothing of the sea.
     swath : also hide the bands between two passes of the satellite.
+
+    Returns
+    -------
+    DataArray ``cloudy`` (time, lat, lon) bool, True = hidden.
 
     Raises ``ValueError`` for a cover out of range or a bias the sea is too uniform to give.
     """
@@ -478,40 +536,49 @@ def simulate_clouds(
     cell_km, periodic = _grid(sst["lat"].values, sst["lon"].values)
     cover = _check_cover(cover)
     generator = torch.Generator().manual_seed(int(seed))
-    field, off = _cloud_fields(1, T, H, W, generator, None, cell_km, swath, periodic)
+    field = _cloud_fields(1, T, H, W, generator, None, cell_km, swath, periodic)
     if clear_sky_bias:
-        field = _prefer_warm(field, off, values, ocean, cover, clear_sky_bias)
-    cloudy = _cut_at_cover(field, off, cover.reshape(1), torch.as_tensor(ocean))[0].numpy()
-    return xr.DataArray(cloudy, sst.coords, sst.dims, name="cloudy",
-                        attrs={"long_name": "True where cloud or a missed swath hides the sea"})
+        field = _prefer_warm(field, values, ocean, cover, clear_sky_bias)
+    cloudy = _cut_at_cover(field, cover.reshape(1), torch.as_tensor(ocean))[0].numpy()
+    return xr.DataArray(
+        cloudy,
+        sst.coords,
+        sst.dims,
+        name="cloudy",
+        attrs={"long_name": "True where cloud or a missed swath hides the sea"},
+    )
 
 
 def _daily_sst(daily):
     sst = daily["sst"] if isinstance(daily, xr.Dataset) else daily
     if sst.dims != ("time", "lat", "lon"):
-        raise ValueError(f"daily must have dimensions (time, lat, lon), saw {sst.dims}; transpose it")
+        raise ValueError(
+            f"daily must have dimensions (time, lat, lon), saw {sst.dims}; transpose it"
+        )
     return sst
 
 
-def _prefer_warm(field, off, sst, ocean, cover, bias):
+def _prefer_warm(field, sst, ocean, cover, bias):
     """Mix minus the SST anomaly into the cloud field until clear cells are ``bias`` K warmer."""
     month = min(31, sst.shape[0])
     filled = np.where(ocean, np.nan_to_num(sst), 0)
-    anomaly = torch.as_tensor(filled - uniform_filter1d(filled, month, axis=0, mode="nearest"))[None]
-    wet = torch.as_tensor(ocean)
+    anomaly = filled - uniform_filter1d(filled, month, axis=0, mode="nearest")
+    anomaly, wet = torch.as_tensor(anomaly)[None], torch.as_tensor(ocean)  # (1,T,H,W), (H,W)
     std = max(float(anomaly[..., wet].std()), 1e-6)
 
-    def mixed(share):
-        return math.sqrt(1 - share**2) * field / field.std() - share * anomaly / std
+    def mixed(share):  # the field has unit variance, but for what lies off the swath
+        return math.sqrt(1 - share**2) * field - share * anomaly / std
 
     def reached(share):
-        seen = wet & ~_cut_at_cover(mixed(share), off, cover.reshape(1), wet)
+        seen = wet & ~_cut_at_cover(mixed(share), cover.reshape(1), wet)
         return float(anomaly[seen].mean() - anomaly[..., wet].mean())
 
     least, most = reached(-0.95), reached(0.95)
     if not least <= bias <= most:
-        raise ValueError(f"clear_sky_bias must lie within {least:.2f}..{most:.2f} K for this sea and "
-                         f"cover, saw {bias:g}; ask for less, or for more cover")
+        raise ValueError(
+            f"clear_sky_bias must lie within {least:.2f}..{most:.2f} K for this sea and "
+            f"cover, saw {bias:g}; ask for less, or for more cover"
+        )
     low, high = -0.95, 0.95
     for _ in range(8):  # the bias grows with the share: halve the interval
         share = (low + high) / 2
@@ -522,20 +589,27 @@ def _prefer_warm(field, off, sst, ocean, cover, bias):
 def observe(
     daily: xr.Dataset | xr.DataArray, cloudy: xr.DataArray, noise: float = 0.3, seed: int = 0
 ) -> xr.Dataset:
-    """What a satellite would report: ``sst`` with NaN under ``cloudy`` and retrieval noise elsewhere.
+    """What a satellite would report: Dataset with ``sst`` NaN under clouds and noisy elsewhere.
 
-    ``noise`` is the standard deviation in K of an error drawn for every cell and day on its own.
+    ``daily`` is the complete sea, ``cloudy`` (time, lat, lon) True where it is hidden; ``noise`` is
+    the standard deviation in K of a retrieval error drawn for every cell and day on its own.
     Raises ``ValueError`` for a negative noise or grids that differ.
     """
     if not noise >= 0:
-        raise ValueError(f"noise must be a standard deviation in K of at least 0, saw {noise!r}; "
-                         "0.3 is usual for an infrared radiometer")
+        raise ValueError(
+            f"noise must be a standard deviation in K of at least 0, saw {noise!r}; "
+            "0.3 is usual for an infrared radiometer"
+        )
     sst = _daily_sst(daily)
     if cloudy.dims != sst.dims or not all(cloudy[d].equals(sst[d]) for d in sst.dims):
-        raise ValueError(f"cloudy must lie on the grid and days of daily {dict(sst.sizes)}, "
-                         f"saw {dict(cloudy.sizes)}; make the clouds from the same daily field")
+        raise ValueError(
+            f"cloudy must lie on the grid and days of daily {dict(sst.sizes)}, "
+            f"saw {dict(cloudy.sizes)}; make the clouds from the same daily field"
+        )
     if cloudy.dtype != bool:
-        raise ValueError(f"cloudy must be boolean, True = hidden, saw {cloudy.dtype}; use .astype(bool)")
+        raise ValueError(
+            f"cloudy must be boolean, True = hidden, saw {cloudy.dtype}; use .astype(bool)"
+        )
     error = noise * np.random.default_rng(seed).standard_normal(sst.shape, dtype="float32")
     seen = (sst + error).where(~cloudy).astype("float32").assign_attrs(sst.attrs)
     seen.attrs["long_name"] = "daily sea surface temperature seen between clouds"

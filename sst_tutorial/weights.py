@@ -16,16 +16,18 @@ from torch import nn
 
 from sst_tutorial.model import SpatioTemporalModel
 from sst_tutorial.months import Settings
+from sst_tutorial.unet import UNet
 
 FORMAT = "sst_tutorial 1"
 SHIPPED = files("sst_tutorial") / "weights"
 DEFAULT = "ocean-1"
+NETWORKS = {"transformer": SpatioTemporalModel, "unet": UNet}
 
 
 def save_weights(path, model: nn.Module, config: dict, settings: Settings, about: dict) -> None:
     """Write `model` to `path` (safetensors).
 
-    config: the constructor arguments of `SpatioTemporalModel`. about: anything worth knowing
+    config: {"network": name in NETWORKS, and the arguments of its constructor}. about: anything worth knowing
     (training command, data, scores); must turn into JSON.
     """
     metadata = {
@@ -69,6 +71,18 @@ def read_metadata(path) -> dict:
     return {key: json.loads(metadata[key]) for key in ("config", "settings", "about")}
 
 
+def build(config: dict) -> nn.Module:
+    """A new network from {"network": name in NETWORKS, and its constructor's arguments}."""
+    arguments = dict(config)
+    name = arguments.pop("network", "transformer")
+    if name not in NETWORKS:
+        raise ValueError(f"network={name!r}, choose one of {sorted(NETWORKS)}")
+    try:
+        return NETWORKS[name](**arguments)
+    except TypeError as error:
+        raise ValueError(f"network {name!r} cannot be built from {arguments}: {error}") from error
+
+
 def load_weights(name_or_path=None) -> tuple[SpatioTemporalModel, Settings]:
     """Rebuild a trained network, in eval mode, on the CPU: (model, settings).
 
@@ -76,7 +90,7 @@ def load_weights(name_or_path=None) -> tuple[SpatioTemporalModel, Settings]:
     """
     path = find_weights(name_or_path)
     metadata = read_metadata(path)
-    model = SpatioTemporalModel(**metadata["config"])
+    model = build(metadata["config"])
     with safe_open(str(path), "pt") as f:
         state = {name: f.get_tensor(name) for name in f.keys()}
     try:
