@@ -7,7 +7,9 @@ as it is and once smoothed as an optimum interpolation smooths. Clouds: patches 
 against simulated ones. Needs the shared real data; takes about a minute on two cores.
 """
 
+import json
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -36,13 +38,13 @@ def real_anomalies() -> np.ndarray:
     return values - uniform_filter1d(mean, 31, axis=0, mode="wrap")[day]
 
 
-def simulated_anomalies(smooth_km: float, seed: int = 1) -> np.ndarray:
-    """(runs, T, H, W) in K with the settings of simulate_ocean."""
+def simulated_anomalies(smooth_km, seed=1, runs=RUNS, days=DAYS) -> np.ndarray:
+    """(runs, T, H, W) in K with the settings of simulate_ocean, but for the smoothing."""
     settings = simulate.MIDLATITUDE | {"smooth_km": smooth_km}
     generator = torch.Generator().manual_seed(seed)
     rows, columns = OPEN[0].stop, OPEN[1].stop - OPEN[1].start
     return simulate.ocean_anomalies(
-        RUNS, DAYS, rows, columns, generator, cell_km=(DY, DX), **settings
+        runs, days, rows, columns, generator, cell_km=(DY, DX), **settings
     ).numpy()
 
 
@@ -111,18 +113,22 @@ def real_windows(pixels: int = 21, size: int = 32) -> tuple[np.ndarray, np.ndarr
         with xr.open_dataset(path, decode_timedelta=False) as scene:
             seen = np.isfinite(scene["SST_skin_Q4plus"].values[0])
             ocean = ocean_mask(scene["lat_intern"].values, scene["lon_intern"].values)
-        h, w = (n // pixels for n in seen.shape)
-        count = lambda a: a[: h * pixels, : w * pixels].reshape(h, pixels, w, pixels).sum((1, 3))  # noqa: E731
-        wet = count(ocean)
-        share = count(seen & ocean) / np.maximum(wet, 1)
+        wet = cells(ocean, pixels)
+        share = cells(seen & ocean, pixels) / np.maximum(wet, 1)
         wet = wet >= 0.5 * pixels**2
-        for i in range(0, h - size + 1, 4):
-            for j in range(0, w - size + 1, 4):
+        for i in range(0, wet.shape[0] - size + 1, 4):
+            for j in range(0, wet.shape[1] - size + 1, 4):
                 cut = np.s_[i : i + size, j : j + size]
                 if wet[cut].mean() >= 0.9:
                     hidden.append(share[cut] < 0.5)
                     oceans.append(wet[cut])
     return np.array(hidden), np.array(oceans)
+
+
+def cells(pixel, pixels):
+    """How many of the pixels of each cell are True: (h,w)."""
+    h, w = (n // pixels for n in pixel.shape)
+    return pixel[: h * pixels, : w * pixels].reshape(h, pixels, w, pixels).sum((1, 3))
 
 
 def simulated_windows(size: int = 32, seed: int = 2) -> np.ndarray:
@@ -137,12 +143,18 @@ def simulated_windows(size: int = 32, seed: int = 2) -> np.ndarray:
 def cloud_statistics(hidden: np.ndarray, ocean: np.ndarray) -> dict:
     """Patch statistics of windows (n,H,W), apart for three classes of cover."""
     cover = (hidden & ocean).sum((1, 2)) / ocean.sum((1, 2))
-    out = {"windows": len(hidden), "cover_deciles": np.quantile(cover, np.linspace(0, 1, 11)).tolist()}
+    out = {
+        "windows": len(hidden),
+        "cover_deciles": np.quantile(cover, np.linspace(0, 1, 11)).tolist(),
+    }
     for low, high in ((0.3, 0.6), (0.6, 0.8), (0.8, 0.95)):
         chosen = np.flatnonzero((cover >= low) & (cover < high))
         rows = [patches(hidden[n], ocean[n]) for n in chosen]
         means = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
-        out[f"cover {low:.2f}-{high:.2f}"] = {"windows": len(rows), "cover": float(cover[chosen].mean())} | means
+        out[f"cover {low:.2f}-{high:.2f}"] = {
+            "windows": len(rows),
+            "cover": float(cover[chosen].mean()),
+        } | means
     return out
 
 
@@ -155,8 +167,58 @@ def patches(hidden: np.ndarray, ocean: np.ndarray) -> dict:
         out[f"{name}_patches_per_1000_cells"] = 1000 * sizes.size / ocean.sum()
         out[f"{name}_patch_of_a_cell_mean_cells"] = float((sizes**2).sum() / sizes.sum())
         out[f"{name}_largest_share"] = float(sizes.max() / sizes.sum())
-    step = lambda axis: (np.diff(seen, axis=axis) & wet_pair(axis)).sum() / wet_pair(axis).sum()  # noqa: E731
-    wet_pair = lambda axis: np.take(ocean, range(1, ocean.shape[axis]), axis) & np.take(  # noqa: E731
-        ocean, range(ocean.shape[axis] - 1), axis)
-    out["edges_per_pair_of_cells"] = float((step(0) + step(1)) / 2)
+    edges = pairs = 0
+    for axis in (0, 1):
+        wet = np.delete(ocean, 0, axis) & np.delete(ocean, -1, axis)
+        edges += (np.diff(seen, axis=axis) & wet).sum()
+        pairs += wet.sum()
+    out["edges_per_pair_of_cells"] = float(edges / pairs)
     return out
+
+
+def rounded(value):
+    """Three significant digits are what a reader can use, and what another machine repeats."""
+    if isinstance(value, dict):
+        return {str(key): rounded(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [rounded(item) for item in value]
+    return float(f"{value:.3g}") if isinstance(value, float) else value
+
+
+def compare() -> dict:
+    """All statistics, real and simulated."""
+    hidden, ocean = real_windows()
+    made_up = simulated_windows()
+    settings = simulate.MIDLATITUDE
+    return rounded(
+        {
+            "sea": {
+                "grid_km": [DY, DX],
+                "settings": settings,
+                "oisst_smoothing_km": OISST_SMOOTHING_KM,
+                "oisst_1982_2010": sea_statistics(real_anomalies()[None]),
+                "simulated_smoothed_as_oisst": sea_statistics(
+                    simulated_anomalies(OISST_SMOOTHING_KM)
+                ),
+                "simulated": sea_statistics(simulated_anomalies(settings["smooth_km"])),
+            },
+            "clouds": {
+                "cell_km": 25,
+                "slstr": cloud_statistics(hidden, ocean),
+                "simulated": cloud_statistics(made_up, np.ones_like(made_up)),
+            },
+        }
+    )
+
+
+def main() -> None:
+    results = Path(__file__).with_name("results")
+    results.mkdir(exist_ok=True)
+    text = json.dumps(compare(), indent=1)
+    # One list of numbers a line keeps the file short enough to read.
+    text = re.sub(r"\[[^\[\]{}]*\]", lambda match: " ".join(match.group().split()), text)
+    (results / "simulation.json").write_text(text + "\n")
+
+
+if __name__ == "__main__":
+    main()
