@@ -212,7 +212,8 @@ class _Grid:
         else:
             shrink = np.cos(np.deg2rad(self.lat_edges.mean()))
             aspect = np.ptp(self.x_edges) * shrink / np.ptp(self.lat_edges)
-            aspect, width = np.clip(aspect, 0.5, 2.5), 4.6 if columns == 1 else 2.75
+            aspect = np.clip(aspect, 0.5, 2.5)
+            width = 4.6 * min(1, aspect) if columns == 1 else 2.75
         width = min(width, 7 / columns)  # the page of a book is about 8 inches wide
         return columns * width + 1.0, rows * (width / aspect + 0.4)
 
@@ -556,11 +557,11 @@ def day_slider(
     limits=None,
     cmap=None,
     units="°C",
-    figsize=(4.4, 3.9),
-    dpi=64,
-    quality=45,
+    figsize=(4, 3.8),
+    dpi=72,
+    quality=25,
 ) -> HTML:
-    """`frames` over all days of a month of maps; 31 days of 64 x 64 make about 150 kB.
+    """`frames` over all days of a month of maps; 31 days of 64 x 64 make about 130 kB.
 
     daily: DataArray (time, lat, lon) or Dataset with `sst`. alt: function of the day, from 0.
     """
@@ -575,14 +576,14 @@ def day_slider(
         units=units,
         figsize=figsize,
     )
-    ax, labels = figure.axes[0], [_date(t) for t in daily["time"]]
-
+    ax = figure.axes[0]
+    ax.set_title("")  # the slider shows the date
     figure.draw_without_rendering()
     figure.set_layout_engine("none")  # laid out once; every frame keeps its place
 
     def draw(day):  # the same figure with other colours: far faster than a new one
         ax.collections[0].set_array(np.ma.masked_invalid(daily.values[day]))
-        ax.set_title(labels[day], fontsize=10)
         return figure
 
+    labels = [_date(time) for time in daily["time"]]
     return frames(draw, labels, alt, dpi=dpi, quality=quality)
