@@ -35,7 +35,9 @@ LAND, GAP = "0.72", "white"
 # ------------------------------------------------------------------------------------- maps
 
 
-def plot_map(field, title="", *, like=None, limits=None, cmap=None, units="°C", figsize=None):
+def plot_map(
+    field, title="", *, like=None, limits=None, cmap=None, units="°C", figsize=None, fill_land=True
+) -> Figure:
     """One map with coast, labelled gridlines and a colour bar.
 
     field: (lat, lon) DataArray, or (H, W) array with `like`; NaN = gap (white) or land (grey).
@@ -43,11 +45,19 @@ def plot_map(field, title="", *, like=None, limits=None, cmap=None, units="°C",
     like: xarray object on the same grid; cells outside its `ocean_mask`, if any, are painted grey.
     limits: (low, high) of the colours; None = 1st to 99th percentile of the field.
     cmap: colour map or name; None = cmocean thermal. units: label of the colour bar.
+    fill_land: False draws the coast as a line only, for a field that says something on land.
 
     Returns the Figure; `figure.axes[0]` is the map, draw on it with `transform=PlateCarree()`.
     """
     return plot_maps(
-        [field], [title], like=like, limits=limits, cmap=cmap, units=units, figsize=figsize
+        [field],
+        [title],
+        like=like,
+        limits=limits,
+        cmap=cmap,
+        units=units,
+        figsize=figsize,
+        fill_land=fill_land,
     )
 
 
@@ -61,6 +71,7 @@ def plot_maps(
     cmap=None,
     units: str = "°C",
     figsize: tuple[float, float] | None = None,
+    fill_land: bool = True,
 ) -> Figure:
     """Several maps of one grid side by side, with one colour bar for all of them.
 
@@ -76,7 +87,7 @@ def plot_maps(
         raise ValueError(f"titles has {len(titles)} entries, fields {len(fields)}; give one each")
     columns = min(len(fields), columns or 4)
     rows = -(-len(fields) // columns)
-    grid = _Grid(fields[0], like)
+    grid = _Grid(fields[0], like, fill_land)
     limits = limits or _limits(fields)
     figure, axes = plt.subplots(
         rows,
@@ -184,7 +195,7 @@ class _Grid:
     seam of a global grid ever lies inside it.
     """
 
-    def __init__(self, field: xr.DataArray, like):
+    def __init__(self, field: xr.DataArray, like, fill_land):
         lat, lon = field["lat"].values, field["lon"].values
         self.lat_edges = _edges(lat).clip(-90, 90)
         lon_edges = _edges(lon)
@@ -193,7 +204,8 @@ class _Grid:
         self.crs = ccrs.PlateCarree(central_longitude=self.centre)
         self.globe = self.x_edges[-1] - self.x_edges[0] > 180
         self.projection = self._projection()
-        known = like is not None and "ocean_mask" in like
+        self.fill = LAND if fill_land else "none"
+        known = fill_land and like is not None and "ocean_mask" in like
         self.land = ~like["ocean_mask"].values if known else None
 
     def _projection(self):
@@ -240,7 +252,7 @@ class _Grid:
         if self.globe:
             use_shipped_coastline()
             land = cfeature.LAND.with_scale("110m")
-            ax.add_feature(land, facecolor=LAND, edgecolor="0.35", linewidth=0.3, zorder=2)
+            ax.add_feature(land, facecolor=self.fill, edgecolor="0.35", linewidth=0.3, zorder=2)
             ax.set_global()
         else:
             west, east = self.x_edges[[0, -1]]
@@ -250,7 +262,7 @@ class _Grid:
                 for g in _land_in(west + self.centre, south, east + self.centre, north)
             ]
             ax.add_geometries(
-                land, self.crs, facecolor=LAND, edgecolor="0.35", linewidth=0.5, zorder=2
+                land, self.crs, facecolor=self.fill, edgecolor="0.35", linewidth=0.5, zorder=2
             )
             ax.set_extent([west, east, south, north], crs=self.crs)
         self._label(ax, left, bottom)
@@ -354,16 +366,19 @@ def _date(time) -> str:
 # ----------------------------------------------------------------------------- not maps
 
 
-def plot_cube(daily, days: int = 8, *, limits=None, cmap=None, units="°C") -> Figure:
+def plot_cube(
+    daily, days: int = 8, *, first: int = 0, limits=None, cmap=None, units="°C"
+) -> Figure:
     """A month as a data cube: slanted sheets, one per day, the first in front.
 
-    daily: DataArray (time, lat, lon), or Dataset with `sst`. The first `days` days are drawn.
+    daily: DataArray (time, lat, lon), or Dataset with `sst`. `days` days are drawn, from position
+    `first` on.
     """
     if isinstance(daily, xr.Dataset):
         daily = daily["sst"]
-    values = daily.values[:days]
+    values = daily.values[first : first + days]
     T, H, W = values.shape
-    low, high = limits or _limits([daily[:days]])
+    low, high = limits or _limits([daily[first : first + days]])
     figure, ax = plt.subplots(figsize=(7.2, 4.2), layout="constrained")
     step_x, step_y, lean = 0.34 * W, 0.10 * H, 0.22
     for t in reversed(range(T)):  # the last day first, so that earlier days cover it

@@ -116,6 +116,13 @@ def test_a_gap_is_white_and_a_land_cell_grey():
     assert not is_grey(pixel(figure, -39.3, 153.3))
 
 
+def test_a_mask_shows_on_land():
+    figure = plotting.plot_map(
+        np.ones((16, 16)), like=TASMANIA, cmap="bwr", limits=(0, 1), fill_land=False
+    )
+    assert pixel(figure, -42.3, 147.6)[0] > 230  # Tasmania
+
+
 def test_plain_arrays_and_tensors_need_a_grid():
     values = torch.zeros(16, 16, requires_grad=True)
     with pytest.raises(ValueError, match=r"fields\[0\].*like="):
