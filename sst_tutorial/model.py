@@ -484,10 +484,10 @@ class SuccessiveCorrections(nn.Module):
             narrow = 0.5 * torch.exp(-2 * log_cells)
             along_t = torch.exp(-day * torch.exp(-log_days))[:, None]  # (b, 1, T, T)
             along_h = torch.exp(-row.square() * narrow)[:, None, None]  # (b, 1, 1, H, H)
-            along_w = torch.exp(-col.square() * narrow)[:, None, None]  # (b, 1, 1, W, W)
+            along_w = torch.exp(-col.square() * narrow)  # (b, W, W)
             both = torch.stack([(x - analysis) * seen, seen], 1)  # (B, 2, T, H, W)
-            both = along_h @ (both @ along_w)
-            both = (along_t @ both.flatten(3)).unflatten(3, (H, W))
+            both = (both.flatten(1, 3) @ along_w).unflatten(1, (2, T, H))
+            both = (along_t @ (along_h @ both).flatten(3)).unflatten(3, (H, W))
             total, count = both.unbind(1)  # (B, T, H, W) each
             gain, noise = log_gain.exp()[:, None], log_noise.exp()[:, None]  # (b, 1, 1, 1)
             increment = total * gain / (count + noise)
@@ -528,8 +528,9 @@ def month_mean(daily: Tensor, days_mask: Tensor | None) -> Tensor:
     """Mean over the days that exist: (B, T, H, W) -> (B, H, W); 0 when there is none."""
     if days_mask is None:
         return daily.mean(1)
-    exists = (~days_mask)[:, :, None, None].to(daily.dtype)  # (B, T, 1, 1)
-    return (daily * exists).sum(1) / exists.sum(1).clamp_min(1.0)
+    exists = (~days_mask).to(daily.dtype)  # (B, T)
+    weights = exists / exists.sum(1, keepdim=True).clamp_min(1.0)
+    return torch.einsum("bt,bthw->bhw", weights, daily)
 
 
 # ------------------------------------------------------------------------------- All together

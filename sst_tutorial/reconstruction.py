@@ -24,9 +24,9 @@ from sst_tutorial.data import climatology_for, open_sst
 from sst_tutorial.months import Settings, predict
 from sst_tutorial.weights import find_weights, load_weights
 
-TILE = 64  # cells on a side of a tile; a multiple of the patch
-OVERLAP = 16  # cells over which two neighbours are blended
-TILES_AT_ONCE = 4
+TILE = 32  # cells on a side of a tile: the size the shipped network was trained on
+OVERLAP = 8  # cells over which two neighbours are blended
+TILES_AT_ONCE = 16
 HALO = 64  # columns by which a globe is continued before its background is estimated
 
 
