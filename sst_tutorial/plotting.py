@@ -518,9 +518,11 @@ def frames(
         if not text.strip():
             raise ValueError(f"alt is empty at position {i}; say what is seen there")
         shown = "block" if i == start else "none"
+        width = round(100 * figure.get_figwidth())  # as wide as the notebook shows a figure
         pictures.append(
             f'<img src="data:image/webp;base64,{_webp(figure, dpi, quality)}" '
-            f'alt="{html.escape(text)}" style="display:{shown};max-width:100%;background:white">'
+            f'alt="{html.escape(text)}" style="display:{shown};width:{width}px;max-width:100%;'
+            'background:white">'
         )
     plt.close(previous)
     return HTML(
@@ -572,6 +574,7 @@ def day_slider(
     limits=None,
     cmap=None,
     units="°C",
+    start=0,
     figsize=(4, 3.8),
     dpi=72,
     quality=25,
@@ -579,6 +582,7 @@ def day_slider(
     """`frames` over all days of a month of maps; 31 days of 64 x 64 make about 130 kB.
 
     daily: DataArray (time, lat, lon) or Dataset with `sst`. alt: function of the day, from 0.
+    start: day shown first.
     """
     if isinstance(daily, xr.Dataset):
         like, daily = daily if like is None else like, daily["sst"]
@@ -601,4 +605,4 @@ def day_slider(
         return figure
 
     labels = [_date(time) for time in daily["time"]]
-    return frames(draw, labels, alt, dpi=dpi, quality=quality)
+    return frames(draw, labels, alt, start=start, dpi=dpi, quality=quality)
