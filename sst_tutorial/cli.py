@@ -6,6 +6,7 @@ user ends in one line on stderr and exit status 2, never in a traceback.
 
 import argparse
 import contextlib
+import json
 import os
 import re
 import shlex
@@ -486,6 +487,16 @@ def _add_train(commands) -> None:
         metavar="FILE",
         help="complete daily SST with the years 1982-2012 to train on (default: simulated seas)",
     )
+    p.add_argument(
+        "--clouds",
+        metavar="FILE.npz",
+        help="looks of a real instrument, array 'observed' (default: simulated clouds)",
+    )
+    p.add_argument(
+        "--network",
+        metavar="JSON",
+        help="other options of the network, for example '{\"passes\": 12}' (default: the preset's)",
+    )
     p.add_argument("--steps", type=_positive, help="training steps (default: the preset's)")
     p.add_argument("--batch-size", type=_positive, help="samples a step (default: the preset's)")
     p.add_argument("--seed", type=int, default=0, help="same seed, same weights (%(default)s)")
@@ -502,6 +513,15 @@ def _positive(text: str) -> int:
     return int(text)
 
 
+def _json(text: str | None) -> dict | None:
+    if text is None:
+        return None
+    try:
+        return dict(json.loads(text))
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"--network {text!r} is not a JSON object: {error}") from error
+
+
 def _train(a) -> None:
     out = Path(a.out)
     weights = out / "weights.safetensors"
@@ -513,9 +533,9 @@ def _train(a) -> None:
         raise ValueError(f"--resume: {out} has no checkpoint.safetensors; leave --resume away")
     from sst_tutorial.training import train
 
-    changes = {"steps": a.steps, "batch_size": a.batch_size}
+    changes = {"steps": a.steps, "batch_size": a.batch_size, "model": _json(a.network)}
     changes = {name: value for name, value in changes.items() if value is not None}
-    train(a.preset, out, a.seed, a.data, resume=a.resume, accelerator=a.device, **changes)
+    train(a.preset, out, a.seed, a.data, a.clouds, resume=a.resume, accelerator=a.device, **changes)
     print(f"{weights}: use it with --model {weights}")
 
 

@@ -54,7 +54,7 @@ def real_anomalies(daily: xr.Dataset, clim_years: tuple[int, int]) -> xr.DataArr
 
 
 def random_coasts(n: int, size: int, seed: int, degrees=0.25) -> np.ndarray:
-    """n pieces of the world's coast as ocean masks (n, size, size), True = ocean, 30 % or more sea."""
+    """n pieces of the world's coast: ocean masks (n, size, size), True = ocean, 30 % or more."""
     rng, coasts = np.random.default_rng(seed), []
     cell = degrees * np.arange(size)
     while len(coasts) < n:
@@ -62,6 +62,30 @@ def random_coasts(n: int, size: int, seed: int, degrees=0.25) -> np.ndarray:
         if 0.3 <= ocean.mean() < 1:
             coasts.append(ocean)
     return np.stack(coasts)
+
+
+def open_clouds(path) -> np.ndarray:
+    """Looks of a real instrument from an .npz file: bool (n, H, W), True = observed.
+
+    The file holds `observed`, either so or packed by `numpy.packbits(axis=1)` from (n, H * H).
+    """
+    try:
+        with np.load(path) as archive:
+            observed = archive["observed"]
+    except (OSError, ValueError, KeyError) as error:
+        raise ValueError(
+            f"clouds={str(path)!r} is not an .npz file with an array 'observed' ({error})"
+        ) from error
+    if observed.dtype == np.uint8 and observed.ndim == 2:
+        side = math.isqrt(8 * observed.shape[1])
+        bits = np.unpackbits(observed, axis=1)[:, : side * side]
+        observed = bits.reshape(-1, side, side).astype(bool)
+    if observed.dtype != bool or observed.ndim != 3:
+        raise ValueError(
+            f"clouds={str(path)!r}: 'observed' must be bool (n, H, W), True = observed, got "
+            f"{observed.dtype} {observed.shape}"
+        )
+    return observed
 
 
 class SampleMaker:

@@ -22,7 +22,14 @@ from torch import Tensor, nn
 
 from sst_tutorial.data import open_sst
 from sst_tutorial.months import Settings, predict
-from sst_tutorial.samples import Batch, SampleMaker, fixed_months, random_coasts, real_anomalies
+from sst_tutorial.samples import (
+    Batch,
+    SampleMaker,
+    fixed_months,
+    open_clouds,
+    random_coasts,
+    real_anomalies,
+)
 from sst_tutorial.weights import build, save_weights
 
 
@@ -290,7 +297,7 @@ def train(
 
     preset: "quick", "colab" or "full". data: a file of complete daily SST (`open_sst` reads it)
     whose years 1982-2010 are trained on and 2011-2012 examined; None = the simulated ocean.
-    clouds: (n, H, W) bool array of real looks, True = observed; None = simulated clouds.
+    clouds: a file of real looks that `open_clouds` reads; None = simulated clouds.
     changes: fields of `Config` to change, for example steps=50 or model={"passes": 12}.
     """
     if preset not in PRESETS:
@@ -307,6 +314,7 @@ def train(
     seed_everything(seed, verbose=False)
     model = build(config.model).to(fabric.device)
     series = None if data is None else real_anomalies(open_sst(data), CLIM_YEARS)
+    clouds = None if clouds is None else open_clouds(clouds)
     samples = _samples(series, clouds, config, seed + 1000 * fabric.global_rank, fabric.device)
     exams = _exams(series, clouds, fabric.device)
     (out / "config.json").write_text(json.dumps(asdict(config) | {"seed": seed}, indent=1))

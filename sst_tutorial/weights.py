@@ -27,8 +27,8 @@ NETWORKS = {"transformer": SpatioTemporalModel, "unet": UNet}
 def save_weights(path, model: nn.Module, config: dict, settings: Settings, about: dict) -> None:
     """Write `model` to `path` (safetensors).
 
-    config: {"network": name in NETWORKS, and the arguments of its constructor}. about: anything worth knowing
-    (training command, data, scores); must turn into JSON.
+    config: {"network": name in NETWORKS, and the arguments of its constructor}. about: anything
+    worth knowing (training command, data, scores); must turn into JSON.
     """
     metadata = {
         "format": FORMAT,
