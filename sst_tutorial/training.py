@@ -30,7 +30,7 @@ from sst_tutorial.samples import (
     random_coasts,
     real_anomalies,
 )
-from sst_tutorial.weights import build, save_weights
+from sst_tutorial.weights import build, load_state, save_weights
 
 
 @dataclass(frozen=True)
@@ -271,11 +271,8 @@ def load_checkpoint(path: Path, model, average, best, optimizer) -> dict:
             moments.setdefault(int(i), {})[moment] = tensor
         else:
             parts[part][key] = tensor
-    try:
-        for module, part in ((model, "model"), (average, "average"), (best, "best")):
-            module.load_state_dict(parts[part])
-    except RuntimeError as error:
-        raise ValueError(f"{path} is of another architecture than this config: {error}") from error
+    for module, part in ((model, "model"), (average, "average"), (best, "best")):
+        load_state(module, parts[part], path)
     groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": moments, "param_groups": groups})
     return state

@@ -5,6 +5,7 @@ A file holds the state_dict; its metadata holds the constructor arguments of
 refused: they can run code.
 """
 
+import hashlib
 import json
 from dataclasses import asdict
 from importlib.resources import files
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor, nn
 
 from sst_tutorial.model import SpatioTemporalModel
 from sst_tutorial.months import Settings
@@ -30,16 +31,23 @@ def save_weights(path, model: nn.Module, config: dict, settings: Settings, about
     config: {"network": name in NETWORKS, and the arguments of its constructor}. about: anything
     worth knowing (training command, data, scores); must turn into JSON.
     """
+    state = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
     metadata = {
         "format": FORMAT,
+        "sha256": _fingerprint(state),
         "config": json.dumps(config),
         "settings": json.dumps(asdict(settings)),
         "about": json.dumps(about),
     }
-    state = {
-        name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()
-    }
     save_file(state, str(path), metadata)
+
+
+def _fingerprint(state: dict[str, Tensor]) -> str:
+    """Checksum of all tensors, so that a changed file is noticed."""
+    digest = hashlib.sha256()
+    for name in sorted(state):
+        digest.update(name.encode() + state[name].numpy().tobytes())
+    return digest.hexdigest()
 
 
 def find_weights(name_or_path=None) -> Path:
@@ -54,7 +62,7 @@ def find_weights(name_or_path=None) -> Path:
 
 
 def read_metadata(path) -> dict:
-    """Config, settings and about of a weights file, as a dict of dicts."""
+    """Config, settings and about of a weights file, each a dict, and the sha256 of its tensors."""
     try:
         with safe_open(str(path), "pt") as f:
             metadata = f.metadata() or {}
@@ -68,7 +76,11 @@ def read_metadata(path) -> dict:
             f"{path} has format {metadata.get('format')!r}, expected {FORMAT!r}; write it with "
             "sst_tutorial.weights.save_weights"
         )
-    return {key: json.loads(metadata[key]) for key in ("config", "settings", "about")}
+    try:
+        parts = {key: json.loads(metadata[key]) for key in ("config", "settings", "about")}
+        return parts | {"sha256": metadata["sha256"]}
+    except (KeyError, ValueError) as error:
+        raise ValueError(f"{path} has damaged metadata ({error!r}); fetch it again") from error
 
 
 def build(config: dict) -> nn.Module:
@@ -93,10 +105,18 @@ def load_weights(name_or_path=None) -> tuple[SpatioTemporalModel, Settings]:
     model = build(metadata["config"])
     with safe_open(str(path), "pt") as f:
         state = {name: f.get_tensor(name) for name in f.keys()}
+    if _fingerprint(state) != metadata["sha256"]:
+        raise ValueError(f"{path} was changed after it was saved (sha256 differs); fetch it again")
+    load_state(model, state, path)
+    return model.eval(), Settings(**metadata["settings"])
+
+
+def load_state(model: nn.Module, state: dict[str, Tensor], path) -> None:
+    """Put `state` into `model`, or say in one line that it belongs to another network."""
     try:
         model.load_state_dict(state)
     except RuntimeError as error:
+        first = str(error).splitlines()[1].strip()
         raise ValueError(
-            f"{path} holds another architecture than its config says: {error}"
+            f"{path} holds another architecture than its config says: {first}"
         ) from error
-    return model.eval(), Settings(**metadata["settings"])

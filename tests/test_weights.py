@@ -49,7 +49,7 @@ def test_what_is_broken_is_refused(tmp_path):
         (cut, "truncated"),
         (pickle, "pickle"),
         (bare, "format None"),
-        (other, "does not hold the network"),
+        (other, "another architecture"),
         (unknown, "cannot be built"),
         (tmp_path / "absent.safetensors", "ocean-1"),
     ):
@@ -60,7 +60,17 @@ def test_what_is_broken_is_refused(tmp_path):
 def test_tampered_metadata_is_refused(tmp_path):
     path = tmp_path / "w.safetensors"
     meta = {"format": "sst_tutorial 1", "config": json.dumps({"network": "os.system"})}
-    meta |= {"settings": "{}", "about": "{}"}
+    meta |= {"settings": "{}", "about": "{}", "sha256": ""}
     save_file({"a": torch.zeros(1)}, str(path), meta)
     with pytest.raises(ValueError, match="network='os.system'"):
+        load_weights(path)
+
+
+def test_a_changed_number_is_noticed(tmp_path):
+    path = tmp_path / "w.safetensors"
+    save_weights(path, build(TINY), TINY, Settings(), {})
+    content = bytearray(path.read_bytes())
+    content[-100] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="sha256 differs"):
         load_weights(path)
