@@ -190,11 +190,15 @@ def test_train_passes_on_what_was_asked(folder, run, monkeypatch):
     asked = []
     monkeypatch.setattr(training, "train", lambda *args, **named: asked.append((args, named)))
     words = ["--steps", "2", "--batch-size", "3", "--device", "cpu", "--seed", "5"]
+    words += ["--clouds", "looks.npz", "--network", '{"passes": 4}']
     status, out, _ = run("train", "--preset", "colab", "--out", "new", *words)
     assert status == 0 and "new/weights.safetensors" in out
     args, named = asked[0]
-    assert args == ("colab", Path("new"), 5, None)
-    assert named == {"resume": False, "accelerator": "cpu", "steps": 2, "batch_size": 3}
+    assert args == ("colab", Path("new"), 5, None, "looks.npz")
+    changes = {"steps": 2, "batch_size": 3, "model": {"passes": 4}}
+    assert named == {"resume": False, "accelerator": "cpu"} | changes
+    status, _, err = run("train", "--out", "new", "--network", "passes=4")
+    assert status == 2 and "is not a JSON object" in err and err.count("\n") == 1
 
 
 def test_train_does_not_replace_weights_unasked(folder, run):

@@ -230,3 +230,16 @@ def test_optimal_interpolation_leads_on_real_months(real_months):
     methods = {name: BASELINES[name] for name in ("gaussian", "optimal interpolation", "dineof")}
     rmse = {name: s["rmse"] for name, s in ev.score_months(methods, real_months[:6]).items()}
     assert rmse["optimal interpolation"] < rmse["gaussian"] < rmse["dineof"]
+
+
+def test_results_are_read_from_the_folder_of_the_book_or_missed_aloud(
+    monkeypatch, capsys, tmp_path
+):
+    (tmp_path / "results").mkdir()
+    (tmp_path / "chapters").mkdir()
+    monkeypatch.chdir(tmp_path / "chapters")
+    ev.write_results({"rmse": 0.25}, tmp_path / "results" / "a_test.json")
+    assert ev.read_results("a_test") == {"rmse": 0.25}
+    assert capsys.readouterr().out == ""
+    assert ev.read_results("no_such_file") is None
+    assert capsys.readouterr().out.startswith("no_such_file.json is not here")

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -50,6 +51,7 @@ class Links(HTMLParser):
             self.silent.append(attributes.get("src"))
 
 
+@cache
 def read(page):
     links = Links()
     links.feed(page.read_text(encoding="utf-8"))
