@@ -10,7 +10,7 @@ import cmocean
 import matplotlib.pyplot as plt
 import numpy as np
 
-from sst_tutorial.baselines import gaussian
+from sst_tutorial import reconstruct
 from sst_tutorial.coast import use_shipped_coastline
 from sst_tutorial.simulate import observe, simulate_clouds, simulate_ocean
 
@@ -40,7 +40,7 @@ def card(fig, box, daily, sst, clouds):
 
 def draw():
     truth, seen = month()
-    filled = gaussian(seen.sst.values, seen.ocean_mask.values)
+    filled = reconstruct(seen).sst.isel(time=0).values
     error = np.sqrt(np.nanmean((filled - truth.sst.mean("time").values) ** 2))
     hidden = 1 - seen.sst.count() / truth.sst.count()
     fig = plt.figure(figsize=(12, 4.9), dpi=110, facecolor=NIGHT)
