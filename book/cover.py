@@ -16,7 +16,7 @@ from sst_tutorial.simulate import observe, simulate_clouds, simulate_ocean
 
 COVER = Path(__file__).parent / "_static" / "cover.png"
 NIGHT, CLOUD, LAND, INK = "#0c2233", "#e9eef2", "#6b6f5e", "#ffffff"
-SHOWN = [2, 7, 12, 17, 22, 27]  # the days that lie as cards, back to front
+SHOWN = [2, 6, 9, 14, 22, 30]  # the days that lie as cards, back to front
 SEA = dict(cmap=cmocean.cm.thermal, vmin=8, vmax=24)
 
 
