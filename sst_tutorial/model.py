@@ -514,7 +514,8 @@ def _features(x: Tensor, seen: Tensor) -> Tensor:
     pairs = seen[..., 1:] * seen[..., :-1]
     step = ((x[..., 1:] - x[..., :-1]).square() * pairs).sum((1, 2, 3))
     step = step / pairs.sum((1, 2, 3)).clamp_min(1.0)
-    coverage = looks / x[0].numel()
+    H, W = x.shape[2:]
+    coverage = looks / (31 * H * W)  # of a full month, so that padding days change nothing
     return torch.stack([coverage, spread + 1e-3, step + 1e-3], 1).log()  # (B, 3)
 
 

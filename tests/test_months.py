@@ -79,6 +79,7 @@ def test_options_keep_the_promises_of_the_default():
     options = dict(passes=5, adapt=True, skip=True, day_heads=4, refine=1)
     model = SpatioTemporalModel(**SMALL, **options).eval()
     torch.nn.init.normal_(model.decoder.head[3].weight)
+    torch.nn.init.normal_(model.corrections.tune[2].weight, std=0.1)
     data = torch.randn(2, 1, 28, 16, 16)
     mask = torch.rand(2, 1, 28, 16, 16) < 0.8
     land = torch.rand(2, 16, 16) < 0.2
