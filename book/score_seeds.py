@@ -38,16 +38,19 @@ def parts(network):
 def silence(module, channels, mean):
     """Hook that puts `mean` in place of a module's output, or of some channels of its input."""
     if channels is None:
+
         def change(module, inputs, output):
             first = output[0] if isinstance(output, tuple) else output
             new = mean.expand_as(first)
             return (new, *output[1:]) if isinstance(output, tuple) else new
+
         return module.register_forward_hook(change)
 
     def change_input(module, inputs):
         x = inputs[0].clone()
         x[:, channels] = mean.expand_as(x[:, channels])
         return (x,)
+
     return module.register_forward_pre_hook(change_input)
 
 
