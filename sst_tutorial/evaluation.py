@@ -393,6 +393,20 @@ def write_results(results, path):
     path.write_text(json.dumps(_rounded(results), indent=1, allow_nan=False) + "\n")
 
 
+def read_results(name):
+    """Numbers that `write_results` left in the book's folder of results, or None.
+
+    The folder comes with the source tree, not with the installed package. Where the file is
+    absent, says so in one line: the command that makes each file stands beside it in the book.
+    """
+    for folder in (Path(__file__).parents[1] / "book" / "results", Path.cwd().parent / "results"):
+        path = folder / f"{name}.json"
+        if path.is_file():
+            return json.loads(path.read_text())
+    print(f"{name}.json is not here: it comes with a clone of the book, in book/results.")
+    return None
+
+
 def _rounded(x):
     if isinstance(x, dict):
         return {key: _rounded(value) for key, value in x.items()}
