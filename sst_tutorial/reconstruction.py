@@ -69,7 +69,7 @@ def reconstruct(daily, model=None, climatology=None) -> xr.Dataset:
         climatology = _on_the_same_grid(climatology, daily)
     months = daily.indexes["time"].to_period("M").unique()
     maps = []
-    for month in tqdm(months, unit="month", disable=None):  # None: only on a terminal
+    for month in tqdm(months, unit="month", disable=None, delay=30):  # None: only on a terminal
         maps.append(_month(month, daily, network, settings, climatology))
     return _labelled(months, maps, daily, provenance, climatology)
 

@@ -53,10 +53,12 @@ class Config:
     model: dict = field(default_factory=dict)  # for weights.build
 
 
-SMALL = dict(embed_dim=32, hidden=32, passes=8, skip=True)
+SMALL = dict(embed_dim=32, hidden=32, passes=6, skip=True)
 FULL = dict(passes=12, adapt=True, day_heads=4, skip=True, refine=2)
 PRESETS = {
-    "quick": Config(model=SMALL),  # a laptop's CPU, under 2 minutes
+    "quick": Config(  # a laptop's CPU, under 2 minutes
+        steps=240, batch_size=8, lr=4e-3, warmup=20, eval_every=60, model=SMALL
+    ),
     "colab": Config(  # one T4, under 20 minutes
         steps=4000,
         batch_size=64,
