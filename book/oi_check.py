@@ -22,6 +22,7 @@ from sst_tutorial.evaluation import (
     REGIONS,
     benchmark_folder,
     benchmark_months,
+    rmse_interval,
     score_months,
     simulated_months,
     write_results,
@@ -41,15 +42,36 @@ def with_month_mean(sst, ocean_mask, climatology, covariance=TUNED):
     return optimal_interpolation(sst, ocean_mask, climatology + shift, covariance)
 
 
-def simulated_covariance():
-    """One covariance fitted to a complete year of each simulated sea, seeds never scored."""
+def past_anomalies(lat, lon, seed):
+    """A complete simulated year of a sea that is never scored: (365, 32, 32) K."""
+    year = simulate_ocean(lat, lon, (32, 32), "2003-01-01", 365, seed)
+    mean = climatological_sst(year.lat.values, year.time.dt.dayofyear.values)
+    return year.sst.values - mean[:, :, None]
+
+
+def joint_covariance(pasts):
+    """One covariance fitted to all seas together."""
     gap = np.full((365, 16, 32), np.nan)  # wider than the longest lag: seas do not mix
-    pieces = []
-    for number, (lat, lon) in enumerate(REGIONS.values()):
-        year = simulate_ocean(lat, lon, (32, 32), "2003-01-01", 365, 5000 + number)
-        mean = climatological_sst(year.lat.values, year.time.dt.dayofyear.values)[:, :, None]
-        pieces += [year.sst.values - mean, gap]
+    pieces = [piece for past in pasts for piece in (past, gap)]
     return fit_covariance(np.concatenate(pieces, axis=1), max_cells=16)
+
+
+def each_with_its_own(pasts):
+    """Cloudy months, every sea with the covariance of its own year: RMSE and sums by month."""
+    months = simulated_months("cloudy")
+    sums = {"square_sum": [], "weight_sum": []}
+    for region, past in zip(REGIONS, pasts, strict=True):
+        here = [month for month in months if month.name.startswith(region)]
+        own = partial(optimal_interpolation, covariance=fit_covariance(past))
+        by_month = score_months({"own": own}, here)["own"]["by_month"]
+        for key, values in sums.items():
+            values += by_month[key]
+    squares, weights = sums["square_sum"], sums["weight_sum"]
+    return {
+        "rmse": float(np.sqrt(np.sum(squares) / np.sum(weights))),
+        "rmse_interval": rmse_interval(squares, weights),
+        "by_month": sums,
+    }
 
 
 def main():
@@ -61,12 +83,14 @@ def main():
             "OI, month's mean, retuned": partial(with_month_mean, covariance=RETUNED),
         }
         results["benchmark"] = {"cloudy": score_months(methods, months)}
-    covariance = simulated_covariance()
+    pasts = [past_anomalies(*sea, 5000 + n) for n, sea in enumerate(REGIONS.values())]
+    covariance = joint_covariance(pasts)
     fitted = {"OI, fitted": partial(optimal_interpolation, covariance=covariance)}
     results["covariance"] = asdict(covariance)
     results["simulated"] = {
         regime: score_months(fitted, simulated_months(regime)) for regime in ("cloudy", "clear")
     }
+    results["simulated"]["cloudy"]["OI, fitted to each sea"] = each_with_its_own(pasts)
     write_results(results, OUT)
 
 
