@@ -1,6 +1,6 @@
 """How good is a monthly mean? The same questions put to every method, on the same months.
 
-    python -m sst_tutorial.evaluation --regime cloudy --out book/results/rivals.json
+    python -m sst_tutorial.evaluation --regime cloudy --out book/results/rivals_cloudy.json
 
 scores the classical rivals on the 48 real months of the benchmark; `--months simulated` does the
 same on simulated seas far from Tasmania. A method is any `predict(sst, ocean_mask, climatology)`
