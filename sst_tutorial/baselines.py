@@ -302,8 +302,12 @@ def optimal_interpolation(
         pairs = np.ix_(index[rows], index[:stop])
         matrix[rows, :stop] = short[pairs] * short_lag + long[pairs] * long_lag
     matrix.flat[:: n + 1] += covariance.noise_variance
-    factor = scipy.linalg.cho_factor(matrix.T, lower=False, overwrite_a=True, check_finite=False)
-    weight = scipy.linalg.cho_solve(factor, anomaly[day, row, col].astype(float))
+    # torch's Cholesky, in place: scipy's, on two threads, has crashed on matrices of 1.5 GB.
+    factor = torch.from_numpy(matrix).mT  # (n, n), upper triangle, column-major
+    torch.linalg.cholesky(factor, upper=True, out=factor)
+    observed = torch.from_numpy(anomaly[day, row, col].astype(float))[:, None]  # (n, 1)
+    weight = torch.linalg.solve_triangular(factor.mT, observed, upper=False)
+    weight = torch.linalg.solve_triangular(factor, weight, upper=True).numpy()[:, 0]
     mean = _mean_of_weighted(anomaly.shape, day, cells, index, weight, covariance)
     return np.where(ocean_mask, prior + mean, np.nan)
 
