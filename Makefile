@@ -16,7 +16,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 book: $(INSTALLED) $(CACHE)/.package
 	$(BIN)/jcache notebook -p $(CACHE) add $(CHAPTERS)
-	$(BIN)/jcache project -p $(CACHE) execute -e local-parallel -t 180
+	$(BIN)/jcache project -p $(CACHE) execute -e local-parallel -t 120
 	$(BIN)/jupyter-book build . -W -n --keep-going -q
 	@echo "The book is ready. Open $(CURDIR)/_build/html/index.html"
 
