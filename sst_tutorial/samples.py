@@ -16,9 +16,9 @@ from torch import Tensor
 
 from sst_tutorial.coast import ocean_mask
 from sst_tutorial.data import climatology_for, daily_climatology
+from sst_tutorial.months import DAYS
 from sst_tutorial.simulate import cloud_masks, ocean_anomalies
 
-DAYS = 31
 NOISE = 0.3  # K, standard deviation of a satellite retrieval
 MARGIN = 8  # simulated pieces are this much larger than a sample and are cropped at random
 
