@@ -503,6 +503,9 @@ def _add_train(commands) -> None:
     p.add_argument(
         "--device", choices=("auto", "cpu", "cuda"), default="auto", help="(%(default)s)"
     )
+    p.add_argument(
+        "--devices", type=_positive, help="GPUs (or processes on a CPU) that share the work"
+    )
     p.add_argument("--resume", action="store_true", help="go on from FOLDER's checkpoint")
     p.add_argument("--overwrite", action="store_true", help="replace the weights in FOLDER")
 
@@ -535,7 +538,17 @@ def _train(a) -> None:
 
     changes = {"steps": a.steps, "batch_size": a.batch_size, "model": _json(a.network)}
     changes = {name: value for name, value in changes.items() if value is not None}
-    train(a.preset, out, a.seed, a.data, a.clouds, resume=a.resume, accelerator=a.device, **changes)
+    train(
+        a.preset,
+        out,
+        a.seed,
+        a.data,
+        a.clouds,
+        resume=a.resume,
+        accelerator=a.device,
+        devices=a.devices or "auto",
+        **changes,
+    )
     print(f"{weights}: use it with --model {weights}")
 
 

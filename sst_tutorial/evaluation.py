@@ -1,14 +1,13 @@
 """How good is a monthly mean? The same questions put to every method, on the same months.
 
-    python -m sst_tutorial.evaluation --regime cloudy --out book/results/rivals_cloudy.json
+    sst-tutorial evaluate --regime cloudy --out scores.json
 
-scores the classical rivals on the 48 real months of the benchmark; `--months simulated` does the
-same on simulated seas far from Tasmania. A method is any `predict(sst, ocean_mask, climatology)`
-returning the mean of the month (H, W) in degC, finite over ocean. Chapter: *Judging a
-reconstruction*.
+scores the network and its classical rivals on the 48 real months of the benchmark; `--months
+simulated` does the same on simulated seas far from Tasmania. A method is any
+`predict(sst, ocean_mask, climatology)` returning the mean of the month (H, W) in degC, finite over
+ocean. Chapter: *Judging a reconstruction*.
 """
 
-import argparse
 import importlib.util
 import json
 import sys
@@ -21,7 +20,6 @@ import pandas as pd
 import torch
 from scipy import ndimage
 
-from sst_tutorial.baselines import BASELINES
 from sst_tutorial.data import shared_data
 from sst_tutorial.simulate import climatological_sst, observe, simulate_clouds, simulate_ocean
 
@@ -432,26 +430,3 @@ def table(results):
             )
     return "\n".join(lines)
 
-
-def main(argv=None):
-    """Command line of this module; returns the exit status."""
-    parser = argparse.ArgumentParser("python -m sst_tutorial.evaluation", description=main.__doc__)
-    parser.add_argument("--regime", choices=("cloudy", "clear", "both"), default="both")
-    parser.add_argument("--methods", nargs="+", choices=BASELINES, default=list(BASELINES),
-                        metavar="NAME", help=f"any of: {', '.join(BASELINES)}")
-    parser.add_argument("--months", choices=MONTHS, default="benchmark")
-    parser.add_argument("--out", type=Path, help="JSON file for all numbers")
-    args = parser.parse_args(argv)
-    regimes = ("cloudy", "clear") if args.regime == "both" else (args.regime,)
-    methods = {name: BASELINES[name] for name in args.methods}
-    try:
-        results = evaluate(methods, regimes, args.months, args.out)
-    except (FileNotFoundError, ValueError) as problem:
-        print(f"error: {problem}", file=sys.stderr)
-        return 2
-    print(table(results))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

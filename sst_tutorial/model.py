@@ -186,7 +186,7 @@ class TemporalAttentionAggregator(nn.Module):
         if absent is not None:  # a month without a single day: no weights instead of NaN
             weights = weights.masked_fill(absent[..., None], 0.0)
         shares = x.unflatten(-1, (self.heads, -1))  # (B, T, N, heads, D/heads)
-        out = torch.einsum("btnk,btnkd->bnkd", weights, shares).flatten(2)  # (B, N, D)
+        out = (weights[..., None] * shares).sum(1).flatten(2)  # (B, N, D)
         return (out, weights.mean(-1).transpose(1, 2)) if return_weights else out
 
     @staticmethod
@@ -478,32 +478,32 @@ class SuccessiveCorrections(nn.Module):
         T, H, W = x.shape[1:]
         x = x.masked_fill(~observed, 0.0)
         seen = observed.to(x.dtype)
+        cells, days, noise, gain = self._numbers(x, seen)  # each (passes, b, 1, 1); b = 1 or B
+        noise, gain = noise[:, :, None], gain[:, :, None]  # (passes, b, 1, 1, 1)
         day, row, col = (_distances(n, x) for n in (T, H, W))
+        along_t = torch.exp(-day / days)[:, :, None]  # (passes, b, 1, T, T)
+        along_h = _gaussian(row / cells)[:, :, None, None]  # (passes, b, 1, 1, H, H)
+        along_w = _gaussian(col / cells)  # (passes, b, W, W)
         analysis, increments, counts = torch.zeros_like(x), [], []
-        for log_cells, log_days, log_noise, log_gain in self._numbers(x, seen):  # each (b, 1, 1)
-            narrow = 0.5 * torch.exp(-2 * log_cells)
-            along_t = torch.exp(-day * torch.exp(-log_days))[:, None]  # (b, 1, T, T)
-            along_h = torch.exp(-row.square() * narrow)[:, None, None]  # (b, 1, 1, H, H)
-            along_w = torch.exp(-col.square() * narrow)  # (b, W, W)
+        for p in range(len(cells)):
             both = torch.stack([(x - analysis) * seen, seen], 1)  # (B, 2, T, H, W)
-            both = (both.flatten(1, 3) @ along_w).unflatten(1, (2, T, H))
-            both = (along_t @ (along_h @ both).flatten(3)).unflatten(3, (H, W))
+            both = (both.flatten(1, 3) @ along_w[p]).unflatten(1, (2, T, H))
+            both = (along_t[p] @ (along_h[p] @ both).flatten(3)).unflatten(3, (H, W))
             total, count = both.unbind(1)  # (B, T, H, W) each
-            gain, noise = log_gain.exp()[:, None], log_noise.exp()[:, None]  # (b, 1, 1, 1)
-            increment = total * gain / (count + noise)
+            increment = gain[p] * total / (count + noise[p])
             analysis = analysis + increment
             increments.append(increment)
             counts.append(count)
         return analysis, increments, counts
 
     def _numbers(self, x: Tensor, seen: Tensor):
-        """For each pass its four numbers, each (b, 1, 1); b = 1, or B when they adapt."""
+        """Cells, days, noise, gain of every pass, each (passes, b, 1, 1); b = 1, or B to adapt."""
         numbers = torch.stack([self.log_cells, self.log_days, self.log_noise, self.log_gain])
         numbers = numbers[None]  # (1, 4, passes)
         if self.tune is not None:
             bend = self.tune(_features(x, seen)).unflatten(1, (4, -1))  # (B, 4, passes)
             numbers = numbers + bend
-        return [n.unbind(1) for n in numbers[..., None, None].unbind(2)]
+        return numbers.exp().permute(1, 2, 0)[..., None, None].unbind()
 
 
 def _features(x: Tensor, seen: Tensor) -> Tensor:
@@ -519,6 +519,11 @@ def _features(x: Tensor, seen: Tensor) -> Tensor:
     return torch.stack([coverage, spread + 1e-3, step + 1e-3], 1).log()  # (B, 3)
 
 
+def _gaussian(distance: Tensor) -> Tensor:
+    """exp(-distance^2 / 2), cut to zero below 1e-12: a CPU multiplies denormal numbers slowly."""
+    return F.threshold(torch.exp(-0.5 * distance.square()), 1e-12, 0.0)
+
+
 def _distances(n: int, like: Tensor) -> Tensor:
     """|i - j| of n positions: (n, n)."""
     position = torch.arange(n, device=like.device, dtype=like.dtype)
@@ -531,7 +536,7 @@ def month_mean(daily: Tensor, days_mask: Tensor | None) -> Tensor:
         return daily.mean(1)
     exists = (~days_mask).to(daily.dtype)  # (B, T)
     weights = exists / exists.sum(1, keepdim=True).clamp_min(1.0)
-    return torch.einsum("bt,bthw->bhw", weights, daily)
+    return (weights[:, None] @ daily.flatten(2)).view_as(daily[:, 0])
 
 
 # ------------------------------------------------------------------------------- All together
@@ -587,7 +592,8 @@ class SpatioTemporalModel(nn.Module):
             passes > 0 or not (skip or adapt),
             "skip=True and adapt=True need passes > 0: they work on the passes",
         )
-        _, patch_h, patch_w = patch_size
+        self.patch_size = tuple(patch_size)
+        _, patch_h, patch_w = self.patch_size
         self.corrections = SuccessiveCorrections(passes, adapt) if passes else None
         chans = 2 + self.COUNTS if passes else in_chans
         skip_chans = 2 * passes + 3 if skip else 0
@@ -629,7 +635,7 @@ class SpatioTemporalModel(nn.Module):
         if days_mask is not None:
             daily_mask = self._hide_days(daily_data, daily_mask, days_mask)
         T, H, W = daily_data.shape[2:]
-        Pt, Ph, Pw = self.encoder.patch_size
+        Pt, Ph, Pw = self.patch_size
         Tp, Hp, Wp = T // Pt, H // Ph, W // Pw
         first_guess, skip, seen = 0.0, None, None
         if self.corrections is None:

@@ -264,7 +264,7 @@ def _complete(prior: np.ndarray, ocean: np.ndarray, wraps: bool) -> np.ndarray:
 
 def _tiled(network, settings, anomaly, observed, ocean, wraps, tile=TILE, overlap=OVERLAP):
     """Monthly anomaly and its baseline, two (H, W) arrays in K, from anomaly (T, H, W)."""
-    days, *patch = network.encoder.patch_size
+    days, *patch = network.patch_size
     T, H, W = anomaly.shape
     rows = _tiles(H, tile, overlap, patch[0])
     cols = _tiles(W, tile, overlap, patch[1], wraps)
@@ -336,11 +336,13 @@ def _run(network, settings, cuts, days):
     missing = nn.functional.pad(~seen, pad, value=True)
     absent = (torch.arange(T + extra, device=device) >= T).expand(B, -1)  # (B, T')
     was_training = network.training
-    network.eval()
+    if was_training:  # to walk through all modules takes as long as a pass of the network
+        network.eval()
     try:
         monthly, baseline = predict(network, settings, anomaly, missing, land, absent)
     finally:
-        network.train(was_training)
+        if was_training:
+            network.train()
     return list(zip(monthly.float().cpu().numpy(), baseline.float().cpu().numpy(), strict=True))
 
 

@@ -160,7 +160,7 @@ def fit(
         last = step + 1 == config.steps
         if (step + 1) % config.eval_every and not last:
             continue
-        mean_loss = float(torch.stack(losses).mean())
+        mean_loss = float(fabric.all_reduce(torch.stack(losses).mean()))
         if not math.isfinite(mean_loss):
             raise DivergedError(
                 f"the loss is {mean_loss} between steps {step + 2 - len(losses)} and {step + 1}: "
@@ -168,16 +168,17 @@ def fit(
                 f"are in {out / 'checkpoint.safetensors'}"
             )
         scores = {name: exam_rmse(average, settings, exam) for name, exam in exams.items()}
+        scores = fabric.broadcast(scores)  # all processes must stop at the same step
         seconds = clock.perf_counter() - started
-        rate = len(losses) * config.batch_size / (seconds - state["seconds"])
+        batches_a_second = len(losses) / (seconds - state["seconds"])
         row = {
             "step": step + 1,
             "seconds": round(seconds, 1),
             "lr": learning_rate(step, config),
             "loss": mean_loss,
             **scores,
-            "samples_per_s": rate,
-            "share_in_data": seconds_for_a_batch(samples, config) * rate / config.batch_size,
+            "samples_per_s": batches_a_second * config.batch_size * fabric.world_size,
+            "share_in_data": seconds_for_a_batch(samples, config) * batches_a_second,
         }
         score = sum(scores.values()) / len(scores)
         if score < state["best"]:
@@ -316,7 +317,8 @@ def train(
     clouds = None if clouds is None else open_clouds(clouds)
     samples = _samples(series, clouds, config, seed + 1000 * fabric.global_rank, fabric.device)
     exams = _exams(series, clouds, fabric.device)
-    (out / "config.json").write_text(json.dumps(asdict(config) | {"seed": seed}, indent=1))
+    if fabric.is_global_zero:
+        (out / "config.json").write_text(json.dumps(asdict(config) | {"seed": seed}, indent=1))
     best = fit(model, samples, exams, config, out, fabric, SETTINGS, resume, progress)
     if fabric.is_global_zero:
         about = {"preset": preset, "seed": seed, **asdict(config)}

@@ -17,12 +17,12 @@ from torch import Tensor, nn
 
 from sst_tutorial.model import SpatioTemporalModel
 from sst_tutorial.months import Settings
-from sst_tutorial.unet import UNet
+from sst_tutorial.rivals import UNet, WithoutTokens
 
 FORMAT = "sst_tutorial 1"
 SHIPPED = files("sst_tutorial") / "weights"
 DEFAULT = "ocean-1"
-NETWORKS = {"transformer": SpatioTemporalModel, "unet": UNet}
+NETWORKS = {"transformer": SpatioTemporalModel, "unet": UNet, "without tokens": WithoutTokens}
 
 
 def save_weights(path, model: nn.Module, config: dict, settings: Settings, about: dict) -> None:

@@ -190,13 +190,14 @@ def test_train_passes_on_what_was_asked(folder, run, monkeypatch):
     asked = []
     monkeypatch.setattr(training, "train", lambda *args, **named: asked.append((args, named)))
     words = ["--steps", "2", "--batch-size", "3", "--device", "cpu", "--seed", "5"]
+    words += ["--devices", "2"]
     words += ["--clouds", "looks.npz", "--network", '{"passes": 4}']
     status, out, _ = run("train", "--preset", "colab", "--out", "new", *words)
     assert status == 0 and "new/weights.safetensors" in out
     args, named = asked[0]
     assert args == ("colab", Path("new"), 5, None, "looks.npz")
     changes = {"steps": 2, "batch_size": 3, "model": {"passes": 4}}
-    assert named == {"resume": False, "accelerator": "cpu"} | changes
+    assert named == {"resume": False, "accelerator": "cpu", "devices": 2} | changes
     status, _, err = run("train", "--out", "new", "--network", "passes=4")
     assert status == 2 and "is not a JSON object" in err and err.count("\n") == 1
 

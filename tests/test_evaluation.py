@@ -177,19 +177,17 @@ def test_results_are_strict_json(tmp_path):
     assert json.loads(path.read_text()) == {"a": [None, None, 0.333333], "b": [1, "c", None]}
 
 
-def test_command_without_benchmark_says_so(monkeypatch, capsys, tmp_path):
+def test_without_the_benchmark_it_says_so(monkeypatch, tmp_path):
     monkeypatch.setenv("SST_TUTORIAL_DATA", str(tmp_path))
-    assert ev.main(["--methods", "climatology"]) == 2
-    error = capsys.readouterr().err
-    assert error.startswith("error: no benchmark") and error.count("\n") == 1
+    with pytest.raises(FileNotFoundError, match="no benchmark.*--months simulated"):
+        ev.evaluate({"climatology": BASELINES["climatology"]})
 
 
-def test_command_writes_and_prints_every_method(monkeypatch, capsys, tmp_path):
+def test_every_method_is_scored_printed_and_written(monkeypatch, tmp_path):
     monkeypatch.setitem(ev.MONTHS, "simulated", lambda regime: [simple_month(), simple_month(1)])
     out = tmp_path / "rivals.json"
-    assert ev.main(["--months", "simulated", "--out", str(out)]) == 0
+    printed = ev.table(ev.evaluate(BASELINES, months="simulated", out=out))
     results = json.loads(out.read_text())
-    printed = capsys.readouterr().out
     assert list(results["regimes"]) == ["cloudy", "clear"]
     for regime in results["regimes"].values():
         assert list(regime["methods"]) == list(BASELINES) and regime["n_months"] == 2

@@ -29,13 +29,12 @@ class Smooth(nn.Module):
 
     def __init__(self, patch_size=(1, 4, 4)):
         super().__init__()
-        self.encoder = nn.Module()
-        self.encoder.patch_size = patch_size
+        self.patch_size = patch_size
         self.gain = nn.Parameter(torch.tensor(0.1))
 
     def forward(self, data, mask, land, days_mask):
         data = data.masked_fill(mask, 0.0)
-        assert data.shape[2] % self.encoder.patch_size[0] == 0
+        assert data.shape[2] % self.patch_size[0] == 0
         return self.gain * data.mean((1, 2)).masked_fill(land, 0.0)
 
 

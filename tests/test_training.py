@@ -2,6 +2,8 @@
 
 import json
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -141,3 +143,16 @@ def test_the_loss_sees_the_ocean_only():
     assert ocean_rmse(prediction, target, land).item() == pytest.approx(expected, abs=1e-3)
     land[1] = True  # a sample without any ocean
     assert np.isfinite(ocean_rmse(prediction, target, land).item())
+
+
+def test_two_processes_train_one_network(tmp_path):
+    command = [
+        *(sys.executable, "-m", "sst_tutorial.cli", "train", "--device", "cpu", "--devices", "2"),
+        *("--steps", "3", "--batch-size", "2", "--network", json.dumps(TINY)),
+        *("--out", str(tmp_path)),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    rows = (tmp_path / "log.csv").read_text().splitlines()
+    assert len(rows) == 2 and rows[1].startswith("3,")
+    assert load_weights(tmp_path / "weights.safetensors")[0].corrections is not None

@@ -1,16 +1,44 @@
-"""A plain U-Net, the rival of like size that every reader will ask for.
+"""Networks that the book's network has to beat, trained on the same data by the same loop.
 
-It reads the month as a stack of images, the 31 days and their 31 validity masks being channels,
-and answers with one map (Ronneberger et al. 2015; as DINCAE uses it for clouds, Barth et al.
-2020). Same input, same residual target, same training as the book's network. Chapter *Judging a
-reconstruction*.
+`UNet` is the rival of like size that every reader will ask for: it reads the month as a stack of
+images, the 31 days and their 31 validity masks being channels, and answers with one map
+(Ronneberger et al. 2015; as DINCAE uses it for clouds, Barth et al. 2020). `WithoutTokens` is the
+book's own network with the tokens left out: what is it worth without a transformer? Chapter *The
+full GPU run*.
 """
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sst_tutorial.model import SpatioTemporalModel
 from sst_tutorial.months import DAYS
+
+
+class WithoutTokens(SpatioTemporalModel):
+    """The corrections and the convolutions of the decoder, with nothing in between.
+
+    Same arguments and same parameters as `SpatioTemporalModel` with passes and skip=True; the
+    decoder gets zeros where the tokens would be, so encoder and transformer never learn.
+    """
+
+    def forward(
+        self,
+        daily_data: Tensor,
+        daily_mask: Tensor,
+        land_mask_patch: Tensor | None = None,
+        days_mask: Tensor | None = None,
+        return_first_guess: bool = False,
+    ):
+        """As for `SpatioTemporalModel`."""
+        if days_mask is not None:
+            daily_mask = self._hide_days(daily_data, daily_mask, days_mask)
+        _, _, skip, first_guess = self._correct(daily_data, daily_mask, land_mask_patch, days_mask)
+        B, _, _, H, W = daily_data.shape
+        _, Ph, Pw = self.patch_size
+        latent = skip.new_zeros(B, H // Ph * (W // Pw), self.decoder.proj.in_channels)  # (B, N, D)
+        out = self.decoder(latent, H, W, land_mask_patch, skip) + first_guess  # (B, H, W)
+        return (out, first_guess) if return_first_guess else out
 
 
 class UNet(nn.Module):
@@ -21,6 +49,7 @@ class UNet(nn.Module):
     """
 
     corrections = None  # `months.predict` gives it the Gaussian as first guess
+    patch_size = (1, 4, 4)  # two halvings: `reconstruct` pads to multiples of this
 
     def __init__(self, width=40):
         super().__init__()
