@@ -60,6 +60,19 @@ def predict(
     return first_guess + settings.scale * residual, first_guess
 
 
+def padded_month(values: np.ndarray, seen: np.ndarray) -> tuple[np.ndarray, ...]:
+    """A month of t days as the network wants it: always `DAYS` long, 0 where nothing was seen.
+
+    values: (t, H, W) K, t at most 31. seen: the same shape, bool. Returns anomaly (T, H, W)
+    float32, missing (T, H, W) bool and days_mask (T,) bool, True = a day that does not exist.
+    """
+    t = len(values)
+    anomaly = np.zeros((DAYS, *values.shape[1:]), "float32")
+    missing = np.ones(anomaly.shape, dtype=bool)
+    anomaly[:t], missing[:t] = np.where(seen, values, 0.0), ~seen
+    return anomaly, missing, np.arange(DAYS) >= t
+
+
 class MonthDataset(Dataset):
     """The calendar months of a series of gappy daily maps, each with the truth that is known.
 
@@ -98,16 +111,13 @@ class MonthDataset(Dataset):
         sst = self.gappy["sst"].isel(time=days).values  # (t, H, W), t <= 31
         truth = self.complete["sst"].isel(time=days).values
         prior = self._prior(sst, self.gappy["time"].isel(time=days))
-        missing = np.ones((DAYS, *self.ocean.shape), dtype=bool)
-        anomaly = np.zeros(missing.shape, "float32")
-        missing[: len(days)] = ~np.isfinite(sst) | ~self.ocean
-        anomaly[: len(days)] = np.where(missing[: len(days)], 0.0, sst - prior)
+        anomaly, missing, days_mask = padded_month(sst - prior, np.isfinite(sst) & self.ocean)
         target = np.where(self.ocean, (truth - prior).mean(0), 0.0).astype("float32")
         item = {
             "anomaly": torch.from_numpy(anomaly),
             "missing": torch.from_numpy(missing),
             "land": torch.from_numpy(~self.ocean),
-            "days_mask": torch.arange(DAYS) >= len(days),
+            "days_mask": torch.from_numpy(days_mask),
             "target": torch.from_numpy(target),
             "prior": torch.from_numpy(prior.mean(0).astype("float32")),
         }

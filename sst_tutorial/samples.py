@@ -16,7 +16,7 @@ from torch import Tensor
 
 from sst_tutorial.coast import ocean_mask
 from sst_tutorial.data import climatology_for, daily_climatology
-from sst_tutorial.months import DAYS
+from sst_tutorial.months import DAYS, padded_month
 from sst_tutorial.simulate import cloud_masks, ocean_anomalies
 
 NOISE = 0.3  # K, standard deviation of a satellite retrieval
@@ -262,13 +262,10 @@ def fixed_months(real: xr.DataArray, clouds, draws: int, seed: int, device="cpu"
     for _ in range(draws):
         for _, month in real.groupby(real.time.dt.year * 12 + real.time.dt.month):
             truth = np.where(ocean, month.values, 0.0)
-            T = len(truth)
-            seen = clouds[rng.integers(len(clouds), size=T)] & ocean
+            seen = clouds[rng.integers(len(clouds), size=len(truth))] & ocean
             noisy = truth + NOISE * rng.standard_normal(truth.shape)
-            anomaly = np.zeros((DAYS, *ocean.shape), "float32")
-            missing = np.ones_like(anomaly, dtype=bool)
-            anomaly[:T], missing[:T] = np.where(seen, noisy, 0.0), ~seen
-            rows.append((anomaly, missing, ~ocean, np.arange(DAYS) >= T, truth.mean(0)))
+            anomaly, missing, days_mask = padded_month(noisy, seen)
+            rows.append((anomaly, missing, ~ocean, days_mask, truth.mean(0)))
     *columns, target = (np.stack(column) for column in zip(*rows, strict=True))
     columns.append(target.astype("float32"))
     return Batch(*(torch.as_tensor(column, device=device) for column in columns))
