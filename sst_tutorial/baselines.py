@@ -282,16 +282,58 @@ def optimal_interpolation(
     """
     anomaly, prior, ocean_mask = _anomaly(sst, ocean_mask, climatology)
     day, row, col = np.nonzero(np.isfinite(anomaly))  # sorted by day
+    if len(day) == 0:
+        return np.where(ocean_mask, prior, np.nan)
+    cells, index = _cells(row, col)
+    factor = _factor(day, cells, index, covariance, max_observations)
+    observed = torch.from_numpy(anomaly[day, row, col].astype(float))[:, None]  # (n, 1)
+    weight = torch.linalg.solve_triangular(factor.mT, observed, upper=False)
+    weight = torch.linalg.solve_triangular(factor, weight, upper=True).numpy()[:, 0]
+    mean = _mean_of_weighted(anomaly.shape, day, cells, index, weight, covariance)
+    return np.where(ocean_mask, prior + mean, np.nan)
+
+
+def expected_error(sst, ocean_mask, covariance=Covariance(), max_observations=20_000):
+    """Standard deviation (H, W) in K of the error of `optimal_interpolation`, NaN on land.
+
+    It follows from where and when the sea was seen, not from the values, and is right as far as
+    the covariance and the noise are (Bretherton, Davis & Fandry 1976). sst: (T, H, W), NaN = gap.
+    """
+    sst, ocean_mask, _ = _check(sst, ocean_mask, None)
+    day, row, col = np.nonzero(np.isfinite(sst) & ocean_mask)
+    T, H, W = sst.shape
+    days = np.arange(T)
+    lags = covariance.time(np.abs(days[:, None] - days))
+    prior = sum(v * f.mean() for v, f in zip(covariance.space(0.0), lags, strict=True))
+    if len(day) == 0:
+        return np.where(ocean_mask, np.sqrt(prior), np.nan)
+    cells, index = _cells(row, col)
+    factor = _factor(day, cells, index, covariance, max_observations)
+    over_month = [f.mean(0) for f in covariance.time(np.abs(days[:, None] - day))]  # (n,) each
+    variance = np.empty((H, W))
+    for r in range(H):
+        distance = np.hypot(r - cells[:, 0], np.arange(W)[:, None] - cells[:, 1])  # (W, cells)
+        space = covariance.space(distance)
+        c = sum(s[:, index] * f for s, f in zip(space, over_month, strict=True))  # (W, n)
+        known = torch.linalg.solve_triangular(factor.mT, torch.from_numpy(c.T), upper=False)
+        variance[r] = prior - known.square().sum(0).numpy()
+    return np.where(ocean_mask, np.sqrt(np.maximum(variance, 0.0)), np.nan)
+
+
+def _cells(row, col):
+    """Distinct cells (cells, 2) of the observations, and the cell (n,) of each of them."""
+    cells, index = np.unique(np.stack([row, col], 1), axis=0, return_inverse=True)
+    return cells, index.reshape(len(row))
+
+
+def _factor(day, cells, index, covariance, max_observations):
+    """Upper Cholesky factor (n, n) of the covariance of all observations, noise included."""
     n = len(day)
     if n > max_observations:
         raise ValueError(
             f"sst holds {n} observations, more than max_observations={max_observations}: "
             "cut the region into smaller tiles, or use gaussian"
         )
-    if n == 0:
-        return np.where(ocean_mask, prior, np.nan)
-    cells, index = np.unique(np.stack([row, col], 1), axis=0, return_inverse=True)
-    index = index.reshape(n)
     between = np.linalg.norm(cells[:, None] - cells[None], axis=-1)  # distances of seen cells
     short, long = covariance.space(between)
     matrix = np.zeros((n, n))
@@ -305,11 +347,7 @@ def optimal_interpolation(
     # torch's Cholesky, in place: scipy's, on two threads, has crashed on matrices of 1.5 GB.
     factor = torch.from_numpy(matrix).mT  # (n, n), upper triangle, column-major
     torch.linalg.cholesky(factor, upper=True, out=factor)
-    observed = torch.from_numpy(anomaly[day, row, col].astype(float))[:, None]  # (n, 1)
-    weight = torch.linalg.solve_triangular(factor.mT, observed, upper=False)
-    weight = torch.linalg.solve_triangular(factor, weight, upper=True).numpy()[:, 0]
-    mean = _mean_of_weighted(anomaly.shape, day, cells, index, weight, covariance)
-    return np.where(ocean_mask, prior + mean, np.nan)
+    return factor
 
 
 def _mean_of_weighted(shape, day, cells, index, weight, covariance):

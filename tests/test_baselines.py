@@ -5,7 +5,12 @@ import pytest
 import torch
 
 from sst_tutorial import baselines
-from sst_tutorial.baselines import BASELINES, Covariance
+from sst_tutorial.baselines import (
+    BASELINES,
+    Covariance,
+    expected_error,
+    optimal_interpolation,
+)
 
 NAN = np.nan
 SEA = np.ones((1, 3), dtype=bool)
@@ -202,6 +207,37 @@ def test_optimal_interpolation_is_the_mean_of_daily_kriging():
     daily = full[:, seen] @ np.linalg.solve(matrix, sst.ravel()[seen])
     result = baselines.optimal_interpolation(sst, np.ones((3, 5), dtype=bool), np.zeros_like(sst))
     np.testing.assert_allclose(result, daily.reshape(sst.shape).mean(0), rtol=1e-9, atol=1e-9)
+
+
+def test_expected_error_of_one_look_and_of_none():
+    ocean = np.array([[True, True, False]])
+    sst = np.full((1, 1, 3), np.nan)
+    prior = np.sqrt(0.6 + 0.4)
+    np.testing.assert_allclose(expected_error(sst, ocean), [[prior, prior, np.nan]])
+    sst[0, 0, 0] = 15.0
+    c = 0.6 * np.exp(-1 / 9) + 0.4 * np.exp(-1 / 72)
+    expected = [np.sqrt(1 - 1 / 1.09), np.sqrt(1 - c**2 / 1.09), np.nan]
+    np.testing.assert_allclose(expected_error(sst, ocean), [expected])
+
+
+def test_expected_error_is_the_error_made():
+    """Fields drawn from the covariance itself: the error is as large as was said."""
+    T, H, W = 3, 4, 5
+    t, h, w = (x.ravel() for x in np.indices((T, H, W)))
+    r = np.hypot(h[:, None] - h, w[:, None] - w)
+    space, time = Covariance().space(r), Covariance().time(np.abs(t[:, None] - t))
+    full = sum(s * f for s, f in zip(space, time, strict=True))
+    rng = np.random.default_rng(0)
+    root = np.linalg.cholesky(full + 1e-9 * np.eye(len(full)))
+    seen, ocean = rng.random((T, H, W)) < 0.3, np.ones((H, W), dtype=bool)
+    errors = []
+    for _ in range(400):
+        truth = (root @ rng.standard_normal(len(full))).reshape(T, H, W)
+        sst = np.where(seen, truth + 0.3 * rng.standard_normal(truth.shape), np.nan)
+        estimate = optimal_interpolation(sst, ocean, np.zeros((T, H, W)))
+        errors.append(estimate - truth.mean(0))
+    made = np.sqrt(np.mean(np.square(errors), axis=0))
+    np.testing.assert_allclose(made, expected_error(sst, ocean), rtol=0.12)
 
 
 def test_optimal_interpolation_refuses_more_than_memory_allows():
