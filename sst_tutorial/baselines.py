@@ -334,15 +334,16 @@ def _factor(day, cells, index, covariance, max_observations):
             f"sst holds {n} observations, more than max_observations={max_observations}: "
             "cut the region into smaller tiles, or use gaussian"
         )
-    between = np.linalg.norm(cells[:, None] - cells[None], axis=-1)  # distances of seen cells
-    short, long = covariance.space(between)
+    row, col = cells[index].T
+    rows, cols = np.arange(np.ptp(row) + 1), np.arange(np.ptp(col) + 1)
+    apart = covariance.space(np.hypot(rows[:, None], cols))  # by rows and columns in between
     matrix = np.zeros((n, n))
-    for today in np.unique(day):  # one day's rows at a time keep the temporaries small
-        rows = np.flatnonzero(day == today)
-        stop = rows[-1] + 1  # the matrix is symmetric: nothing after today is needed
-        short_lag, long_lag = covariance.time(today - day[:stop])
-        pairs = np.ix_(index[rows], index[:stop])
-        matrix[rows, :stop] = short[pairs] * short_lag + long[pairs] * long_lag
+    for start in range(0, n, 256):  # few rows at a time keep the temporaries small
+        stop = min(start + 256, n)  # the matrix is symmetric: nothing after these rows is needed
+        some = slice(start, stop)
+        step = np.abs(row[some, None] - row[:stop]), np.abs(col[some, None] - col[:stop])
+        lags = covariance.time(np.abs(day[some, None] - day[:stop]))
+        matrix[some, :stop] = sum(s[step] * f for s, f in zip(apart, lags, strict=True))
     matrix.flat[:: n + 1] += covariance.noise_variance
     # torch's Cholesky, in place: scipy's, on two threads, has crashed on matrices of 1.5 GB.
     factor = torch.from_numpy(matrix).mT  # (n, n), upper triangle, column-major

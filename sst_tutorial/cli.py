@@ -40,7 +40,7 @@ then: sst-tutorial reconstruct gappy.nc monthly.nc"""
 TRAIN = """\
 examples:
   sst-tutorial train                                  on simulated seas, a laptop's CPU, minutes
-  sst-tutorial train --preset colab --out runs/colab  one T4 GPU, under half an hour
+  sst-tutorial train --preset colab --out runs/colab  one T4 GPU, minutes rather than hours
   sst-tutorial train --out runs/quick --resume        go on where it was interrupted
 
 then: sst-tutorial reconstruct gappy.nc monthly.nc --model runs/quick/weights.safetensors"""
@@ -498,7 +498,9 @@ def _add_train(commands) -> None:
         help="other options of the network, for example '{\"passes\": 12}' (default: the preset's)",
     )
     p.add_argument("--steps", type=_positive, help="training steps (default: the preset's)")
-    p.add_argument("--batch-size", type=_positive, help="samples a step (default: the preset's)")
+    p.add_argument(
+        "--batch-size", type=_positive, help="samples a step and device (default: the preset's)"
+    )
     p.add_argument("--seed", type=int, default=0, help="same seed, same weights (%(default)s)")
     p.add_argument(
         "--device", choices=("auto", "cpu", "cuda"), default="auto", help="(%(default)s)"
@@ -520,9 +522,12 @@ def _json(text: str | None) -> dict | None:
     if text is None:
         return None
     try:
-        return dict(json.loads(text))
-    except (ValueError, TypeError) as error:
+        found = json.loads(text)
+    except ValueError as error:
         raise ValueError(f"--network {text!r} is not a JSON object: {error}") from error
+    if not isinstance(found, dict):
+        raise ValueError(f"--network {text!r} is not a JSON object but a {type(found).__name__}")
+    return found
 
 
 def _train(a) -> None:
@@ -534,8 +539,14 @@ def _train(a) -> None:
         raise ValueError(f"{weights} exists; choose another --out, or add --overwrite or --resume")
     if a.resume and not (out / "checkpoint.safetensors").exists():
         raise ValueError(f"--resume: {out} has no checkpoint.safetensors; leave --resume away")
+    import torch
+
     from sst_tutorial.training import train
 
+    if a.device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("--device cuda: torch finds no GPU here; leave --device away")
+    if not 0 <= a.seed < 2**32:
+        raise ValueError(f"--seed {a.seed} must be 0 to 4294967295")
     changes = {"steps": a.steps, "batch_size": a.batch_size, "model": _json(a.network)}
     changes = {name: value for name, value in changes.items() if value is not None}
     train(
@@ -588,6 +599,8 @@ def _evaluate(a) -> None:
         )
     if a.model is not None and "network" not in names:
         raise ValueError(f"--model {a.model} has no use without network among --methods")
+    if a.out is not None and Path(a.out).is_dir():
+        raise ValueError(f"--out {a.out} is a folder; name a .json file to write")
     methods = {n: as_method(a.model) if n == "network" else BASELINES[n] for n in names}
     regimes = ("cloudy", "clear") if a.regime == "both" else (a.regime,)
     print(table(evaluate(methods, regimes, a.months, a.out)))

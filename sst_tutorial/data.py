@@ -186,7 +186,7 @@ def climatology_for(climatology, time) -> xr.DataArray:
     time = pd.DatetimeIndex(np.atleast_1d(time)).as_unit("ns")
     day = xr.DataArray(time, dims="time", coords={"time": time}).dt.dayofyear
     picked = climatology.sel(dayofyear=day).drop_vars("dayofyear")
-    return picked.transpose("time", ...)  # (T, lat, lon)
+    return picked.transpose("time", "lat", "lon")
 
 
 def _around(field: xr.DataArray) -> xr.DataArray:

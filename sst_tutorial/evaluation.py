@@ -140,6 +140,8 @@ def effective_resolution(wavenumber, error_ratio, threshold=0.5):
     the shortest wavelength there is (2 cells); one that starts above it gives NaN: nothing is
     resolved.
     """
+    if np.isnan(error_ratio).any():
+        return float("nan")
     above = np.flatnonzero(np.asarray(error_ratio) >= threshold)
     if above.size == 0:
         return float(1 / wavenumber[-1])
@@ -297,8 +299,10 @@ def _score(predict, name, months, area_weights):
     by_month = {key: [] for key in ("name", "rmse", "square_sum", "weight_sum")}
     centred, seconds, spectra = [], [], []
     for month in months:
-        prediction, took = _predict(predict, name, month)
         ocean = month.ocean_mask
+        if not ocean.any():
+            raise ValueError(f"{month.name} has no ocean cell: leave it out")
+        prediction, took = _predict(predict, name, month)
         error = (prediction - month.truth)[ocean]
         H, W = ocean.shape
         weight = cos_lat_weights(month.lat, W)[ocean] if area_weights else np.ones(error.size)
@@ -339,7 +343,9 @@ def _score(predict, name, months, area_weights):
 
 def _interval(by_month):
     n = len(by_month["rmse"])
-    return rmse_interval(by_month["square_sum"], by_month["weight_sum"], block=min(3, n))
+    if n == 1:  # one month says nothing about another
+        return (float("nan"), float("nan"))
+    return rmse_interval(by_month["square_sum"], by_month["weight_sum"], block=min(3, n // 2))
 
 
 def _spectra_of(prediction, month):
@@ -352,7 +358,7 @@ def _spectra_of(prediction, month):
 
 def _spectrum(spectra):
     """Ratios of the mean spectra of all months, and the resolution they imply."""
-    if not spectra:
+    if len({s.shape for s in spectra}) != 1:  # none, or maps of several sizes
         return None
     wavenumber, truth, prediction, error = np.mean(spectra, axis=0)
     return {

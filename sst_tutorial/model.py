@@ -513,10 +513,13 @@ def _features(x: Tensor, seen: Tensor) -> Tensor:
     spread = ((x - mean).square() * seen).sum((1, 2, 3)) / looks
     pairs = seen[..., 1:] * seen[..., :-1]
     step = ((x[..., 1:] - x[..., :-1]).square() * pairs).sum((1, 2, 3))
-    step = step / pairs.sum((1, 2, 3)).clamp_min(1.0)
+    # Few or no pairs say nothing: five that know only the spread keep the logarithm in its range.
+    step = (step + 5 * 2 * spread) / (pairs.sum((1, 2, 3)) + 5)
     H, W = x.shape[2:]
     coverage = looks / (31 * H * W)  # of a full month, so that padding days change nothing
-    return torch.stack([coverage, spread + 1e-3, step + 1e-3], 1).log()  # (B, 3)
+    # Kept to what training months show. Outside it `tune` guesses, and the gains run away.
+    spread, step = (spread + 1e-3).clamp(0.08, 3.0), (step + 1e-3).clamp(0.03, 1.0)
+    return torch.stack([coverage.clamp(0.003, 1.0), spread, step], 1).log()  # (B, 3)
 
 
 def _gaussian(distance: Tensor) -> Tensor:
@@ -631,6 +634,10 @@ class SpatioTemporalModel(nn.Module):
         _require(
             daily_data.ndim == 5,
             f"daily_data must be (B, C, T, H, W), got shape {tuple(daily_data.shape)}",
+        )
+        _require(
+            self.corrections is None or daily_data.shape[1] == 1,
+            f"daily_data has {daily_data.shape[1]} channels, a network with passes reads one",
         )
         if days_mask is not None:
             daily_mask = self._hide_days(daily_data, daily_mask, days_mask)

@@ -31,6 +31,10 @@ class Settings:
 
     scale: float = 1.0
 
+    def __post_init__(self):
+        if not self.scale > 0:
+            raise ValueError(f"scale must be positive, got {self.scale}")
+
 
 def predict(
     model: SpatioTemporalModel,
@@ -60,17 +64,17 @@ def predict(
     return first_guess + settings.scale * residual, first_guess
 
 
-def padded_month(values: np.ndarray, seen: np.ndarray) -> tuple[np.ndarray, ...]:
-    """A month of t days as the network wants it: always `DAYS` long, 0 where nothing was seen.
+def padded_month(values, seen, day, length: int) -> tuple[np.ndarray, ...]:
+    """A month as the network wants it: always `DAYS` long, 0 where nothing was seen.
 
-    values: (t, H, W) K, t at most 31. seen: the same shape, bool. Returns anomaly (T, H, W)
-    float32, missing (T, H, W) bool and days_mask (T,) bool, True = a day that does not exist.
+    values: (t, H, W) K of the t days there are. seen: the same shape, bool. day: (t,) their places
+    in the month, from 0; the others count as not seen. length: days of the month. Returns anomaly
+    (T, H, W) float32, missing (T, H, W) bool, days_mask (T,) bool, True = no such day.
     """
-    t = len(values)
     anomaly = np.zeros((DAYS, *values.shape[1:]), "float32")
     missing = np.ones(anomaly.shape, dtype=bool)
-    anomaly[:t], missing[:t] = np.where(seen, values, 0.0), ~seen
-    return anomaly, missing, np.arange(DAYS) >= t
+    anomaly[day], missing[day] = np.where(seen, values, 0.0), ~seen
+    return anomaly, missing, np.arange(DAYS) >= length
 
 
 class MonthDataset(Dataset):
@@ -111,8 +115,16 @@ class MonthDataset(Dataset):
         sst = self.gappy["sst"].isel(time=days).values  # (t, H, W), t <= 31
         truth = self.complete["sst"].isel(time=days).values
         prior = self._prior(sst, self.gappy["time"].isel(time=days))
-        anomaly, missing, days_mask = padded_month(sst - prior, np.isfinite(sst) & self.ocean)
+        seen = np.isfinite(sst) & self.ocean
+        month = self.months[i]
+        day = self.gappy.indexes["time"].day[days] - 1
+        anomaly, missing, days_mask = padded_month(sst - prior, seen, day, month.days_in_month)
         target = np.where(self.ocean, (truth - prior).mean(0), 0.0).astype("float32")
+        if not np.isfinite(target).all():
+            raise ValueError(
+                f"complete or climatology has gaps over the ocean in {month}: fill them first, a "
+                "target must be known everywhere"
+            )
         item = {
             "anomaly": torch.from_numpy(anomaly),
             "missing": torch.from_numpy(missing),

@@ -19,10 +19,10 @@ import xarray as xr
 from torch import nn
 from tqdm.auto import tqdm
 
-from sst_tutorial.baselines import background
+from sst_tutorial.baselines import _check, background
 from sst_tutorial.data import climatology_for, open_sst
 from sst_tutorial.months import Settings, predict
-from sst_tutorial.weights import find_weights, load_weights
+from sst_tutorial.weights import find_weights, fingerprint, load_weights
 
 TILE = 32  # cells on a side of a tile: the size the shipped network was trained on
 OVERLAP = 8  # cells over which two neighbours are blended
@@ -111,19 +111,17 @@ def _network(model) -> tuple[nn.Module, Settings, dict]:
     """(network, settings, attributes that say which network it was)."""
     if isinstance(model, tuple) and len(model) == 2 and isinstance(model[0], nn.Module):
         network, settings = model
-        name, digest = type(network).__name__, hashlib.sha256()
-        for key, tensor in sorted(network.state_dict().items()):
-            digest.update(key.encode() + tensor.detach().cpu().numpy().tobytes())
+        name, digest = type(network).__name__, fingerprint(network.state_dict())
     elif model is None or isinstance(model, (str, Path)):
         path = find_weights(model)
         network, settings = load_weights(model)
-        name, digest = path.stem, hashlib.sha256(path.read_bytes())
+        name, digest = path.stem, hashlib.sha256(path.read_bytes()).hexdigest()
     else:
         raise ValueError(
             "model must be None, a name, a path or a pair (nn.Module, Settings) as load_weights "
             f"returns, got {type(model).__name__}"
         )
-    provenance = {"weights": name, "weights_sha256": digest.hexdigest()}
+    provenance = {"weights": name, "weights_sha256": digest}
     return network, settings, provenance | {"settings": json.dumps(asdict(settings))}
 
 
@@ -148,6 +146,8 @@ def _on_the_same_grid(climatology, daily: xr.Dataset) -> xr.DataArray:
                 f"climatology has {axis} {_span(theirs)}, daily has {_span(ours)}; "
                 "make it on the same grid, or interpolate it with climatology.interp"
             )
+    if (warmest := float(climatology.max())) > 50:
+        raise ValueError(f"climatology must be in degC but reaches {warmest:.1f}; subtract 273.15")
     return climatology.assign_coords(lat=daily["lat"], lon=daily["lon"])
 
 
@@ -219,7 +219,8 @@ def as_method(model=None):
     network, settings, _ = _network(model)
 
     def predict_month(sst, ocean_mask, climatology=None):
-        sst = np.where(ocean_mask & np.isfinite(sst), sst, np.nan).astype(np.float32)
+        sst, ocean_mask, climatology = _check(sst, ocean_mask, climatology)
+        sst = sst.astype(np.float32)
         prior = background(sst, ocean_mask) if climatology is None else climatology
         return _mean_maps(network, settings, sst, ocean_mask, prior, False)[0]
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sst_tutorial.model import SpatioTemporalModel
+from sst_tutorial.model import SpatioTemporalModel, _require_mask
 from sst_tutorial.months import DAYS
 
 
@@ -21,6 +21,13 @@ class WithoutTokens(SpatioTemporalModel):
     Same arguments and same parameters as `SpatioTemporalModel` with passes and skip=True; the
     decoder gets zeros where the tokens would be, so encoder and transformer never learn.
     """
+
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
+        if not self.decoder.skip_chans:
+            raise ValueError("network 'without tokens' needs passes > 0 and skip=True")
+        for unused in (self.encoder, self.temporal, self.spatial_tr):
+            unused.requires_grad_(False)  # DDP waits for the gradient of whatever asks for one
 
     def forward(
         self,
@@ -66,6 +73,9 @@ class UNet(nn.Module):
         T, H, W = daily_data.shape[2:]
         if T > DAYS or H % 4 or W % 4:
             raise ValueError(f"T, H, W = {T}, {H}, {W}: T at most {DAYS}, H and W multiples of 4")
+        _require_mask("daily_mask", daily_mask, (len(daily_data), 1, T, H, W))
+        if land_mask is not None and land_mask.ndim != 2:
+            _require_mask("land_mask", land_mask, (len(daily_data), H, W))
         if days_mask is not None:
             daily_mask = daily_mask | days_mask[:, None, :, None, None]
         x = daily_data.masked_fill(daily_mask, 0.0).squeeze(1)  # (B, T, H, W)

@@ -7,6 +7,7 @@ depends on (seed, step) alone, so a resumed run sees what the killed one would h
 """
 
 import math
+import zipfile
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,7 +73,7 @@ def open_clouds(path) -> np.ndarray:
     try:
         with np.load(path) as archive:
             observed = archive["observed"]
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, EOFError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
         raise ValueError(
             f"clouds={str(path)!r} is not an .npz file with an array 'observed' ({error})"
         ) from error
@@ -120,6 +121,8 @@ class SampleMaker:
         self.real, self.real_ocean = self._real(real)
         self.clouds = self._clouds(clouds)
         self.coasts = None if coasts is None else torch.as_tensor(coasts, device=self.device)
+        if pieces < 4:
+            raise ValueError(f"pieces must be at least 4, got {pieces}")
         wide, long = size + MARGIN, DAYS + MARGIN
         self.ocean = ocean_anomalies(pieces, long, wide, wide, generator=self.rng).half()
         cover = 0.32 + 0.63 * self._uniform(pieces // 4)
@@ -134,7 +137,7 @@ class SampleMaker:
                 f"real must be (more than {DAYS} days, {self.size}, {self.size}), got "
                 f"{tuple(real.shape)}; cut the region or set size"
             )
-        ocean = real.isfinite().all(0)
+        ocean = _always_there(real.isfinite(), "real")
         return torch.where(ocean, real, 0.0).half(), ocean
 
     def _clouds(self, clouds):
@@ -153,12 +156,14 @@ class SampleMaker:
         """The batch of this step; shapes as in `Batch`."""
         self.rng.manual_seed(self.seed * 1_000_003 + step)
         self.host.manual_seed(self.seed * 1_000_003 + step)
-        parts = [self._part(n) for n in _split(batch_size, 4)]
+        parts, drawn = [], step * batch_size
+        for n in _split(batch_size, 4):
+            parts.append(self._part(n, _share(self.simulated, drawn, n)))
+            drawn += n
         return Batch(*(torch.cat(column) for column in zip(*parts, strict=True)))
 
-    def _part(self, n: int) -> tuple[Tensor, ...]:
-        """n samples that share their flips and turns."""
-        simulated = round(n * self.simulated)
+    def _part(self, n: int, simulated: int) -> tuple[Tensor, ...]:
+        """n samples that share their flips and turns, `simulated` of them from made-up oceans."""
         truth, ocean = self._ocean(simulated, n - simulated)  # (n, T, H, W), (n, H, W)
         turn = self._integer(8)
         truth, ocean = _turned(truth, turn), _turned(ocean, turn)
@@ -236,9 +241,24 @@ class SampleMaker:
         return int(torch.randint(high, (), generator=self.host))
 
 
+def _always_there(known, name: str):
+    """Ocean (H, W) of complete days: known (days, H, W) bool, tensor or array, False = no value."""
+    ocean = known.any(0)
+    incomplete = (~known & ocean).any(1).any(1)
+    if incomplete.any():
+        day = int(incomplete.nonzero()[0][0])
+        raise ValueError(f"{name} has holes over the ocean on day {day}: fill or leave out the day")
+    return ocean
+
+
 def _split(n: int, parts: int) -> list[int]:
     """n as at most `parts` whole numbers, none of them 0."""
     return [len(part) for part in np.array_split(np.arange(n), parts) if len(part)]
+
+
+def _share(share: float, drawn: int, n: int) -> int:
+    """How many of the n samples after the first `drawn` are simulated; `share` in the long run."""
+    return math.floor(share * (drawn + n)) - math.floor(share * drawn)
 
 
 def _turned(x: Tensor, turn: int) -> Tensor:
@@ -257,14 +277,15 @@ def fixed_months(real: xr.DataArray, clouds, draws: int, seed: int, device="cpu"
     one of them.
     """
     rng = np.random.default_rng(seed)
-    ocean = np.isfinite(real.values).all(0)
+    ocean = _always_there(np.isfinite(real.values), "real")
     rows = []
     for _ in range(draws):
         for _, month in real.groupby(real.time.dt.year * 12 + real.time.dt.month):
             truth = np.where(ocean, month.values, 0.0)
             seen = clouds[rng.integers(len(clouds), size=len(truth))] & ocean
             noisy = truth + NOISE * rng.standard_normal(truth.shape)
-            anomaly, missing, days_mask = padded_month(noisy, seen)
+            T = len(truth)
+            anomaly, missing, days_mask = padded_month(noisy, seen, np.arange(T), T)
             rows.append((anomaly, missing, ~ocean, days_mask, truth.mean(0)))
     *columns, target = (np.stack(column) for column in zip(*rows, strict=True))
     columns.append(target.astype("float32"))

@@ -59,7 +59,7 @@ PRESETS = {
     "quick": Config(  # a laptop's CPU, under 2 minutes
         steps=240, batch_size=8, lr=4e-3, warmup=20, eval_every=60, model=SMALL
     ),
-    "colab": Config(  # one T4, under 20 minutes
+    "colab": Config(  # one T4; meant to take under 20 minutes, not yet timed on one
         steps=4000,
         batch_size=64,
         lr=1e-3,
@@ -84,6 +84,7 @@ PRESETS = {
     ),
 }
 
+PRECISIONS = ("32-true", "16-mixed", "bf16-mixed")  # the averaged weights stay in float32
 SETTINGS = Settings(scale=1.0)  # K; anomalies off Tasmania spread by 0.93 K
 CLIM_YEARS, TRAIN_YEARS, VAL_YEARS = (1982, 2010), (1982, 2010), (2011, 2012)
 CLOUDY = 0.45  # looks with less sea seen than this make the cloudy regime
@@ -97,7 +98,7 @@ def ocean_rmse(prediction: Tensor, target: Tensor, land: Tensor) -> Tensor:
     """RMSE over the ocean of each sample, averaged: (B, H, W) three times -> scalar in K.
 
     The root is taken per sample, so that hard months do not drown the easy ones. A sample
-    without ocean counts as 0.
+    without ocean counts as next to nothing.
     """
     ocean = (~land).to(prediction.dtype)
     square = ((prediction - target).square() * ocean).sum((1, 2))
@@ -134,8 +135,13 @@ def fit(
         model.parameters(), config.lr, betas=(0.9, 0.99), weight_decay=config.weight_decay
     )
     best, state = copy.deepcopy(average), {"step": 0, "best": math.inf, "worse": 0, "seconds": 0.0}
+    scaler = getattr(fabric.strategy.precision, "scaler", None)  # of the loss, in 16-mixed
     if resume:
         state = load_checkpoint(out / "checkpoint.safetensors", model, average, best, optimizer)
+        if scaler is not None:
+            scaler.load_state_dict(state["scaler"])
+        if fabric.is_global_zero:
+            _cut_log(out / "log.csv", state["step"])
     else:
         (out / "log.csv").unlink(missing_ok=True)
     raw = model
@@ -143,6 +149,8 @@ def fit(
     started, losses = clock.perf_counter() - state["seconds"], []
     first = state["step"]
     for step in range(first, config.steps):
+        if state["worse"] >= config.patience:
+            break
         batch = samples(step, config.batch_size)
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, config)
@@ -162,10 +170,11 @@ def fit(
             continue
         mean_loss = float(fabric.all_reduce(torch.stack(losses).mean()))
         if not math.isfinite(mean_loss):
+            kept = f"the last good weights are in {out / 'checkpoint.safetensors'}"
             raise DivergedError(
                 f"the loss is {mean_loss} between steps {step + 2 - len(losses)} and {step + 1}: "
-                f"lower lr (now {config.lr}), or use precision='32-true'; the last good weights "
-                f"are in {out / 'checkpoint.safetensors'}"
+                f"lower lr (now {config.lr}), or use precision='32-true'; "
+                + (kept if state["step"] else "nothing was saved yet")
             )
         scores = {name: exam_rmse(average, settings, exam) for name, exam in exams.items()}
         scores = fabric.broadcast(scores)  # all processes must stop at the same step
@@ -187,12 +196,12 @@ def fit(
         else:
             state["worse"] += 1
         state.update(step=step + 1, seconds=seconds)
+        if scaler is not None:
+            state["scaler"] = scaler.state_dict()
         losses = []
         if fabric.is_global_zero:
             report(out / "log.csv", row, progress)
             save_checkpoint(out / "checkpoint.safetensors", raw, average, best, optimizer, state)
-        if state["worse"] >= config.patience:
-            break
     return best
 
 
@@ -239,6 +248,13 @@ def report(path: Path, row: dict, progress: bool) -> None:
         writer.writerow({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()})
     if progress:
         print("  ".join(f"{k} {v:.4g}" for k, v in row.items()), flush=True)
+
+
+def _cut_log(path: Path, step: int) -> None:
+    """Drop the rows after `step`: a run killed between log and checkpoint writes them again."""
+    if path.exists():
+        head, *rows = path.read_text().splitlines(keepends=True)
+        path.write_text(head + "".join(r for r in rows if int(r.split(",")[0]) <= step))
 
 
 def save_checkpoint(path: Path, model, average, best, optimizer, state: dict) -> None:
@@ -306,11 +322,17 @@ def train(
     if unknown:
         raise ValueError(f"{sorted(unknown)} are not fields of Config: {sorted(asdict(Config()))}")
     config = replace(PRESETS[preset], **changes)
-    out = Path(out)
-    out.mkdir(parents=True, exist_ok=True)
+    if config.precision not in PRECISIONS:
+        raise ValueError(f"precision={config.precision!r}, choose one of {PRECISIONS}")
     torch.set_float32_matmul_precision("high")
     fabric = Fabric(accelerator=accelerator, devices=devices, precision=config.precision)
     fabric.launch()
+    out = Path(out)
+    files = {"data": data and str(data), "clouds": clouds and str(clouds)}
+    run = asdict(config) | files | {"seed": seed, "processes": fabric.world_size}
+    if resume:
+        _check_same_run(out / "config.json", run)
+    out.mkdir(parents=True, exist_ok=True)
     seed_everything(seed, verbose=False)
     model = build(config.model).to(fabric.device)
     series = None if data is None else real_anomalies(open_sst(data), CLIM_YEARS)
@@ -318,12 +340,25 @@ def train(
     samples = _samples(series, clouds, config, seed + 1000 * fabric.global_rank, fabric.device)
     exams = _exams(series, clouds, fabric.device)
     if fabric.is_global_zero:
-        (out / "config.json").write_text(json.dumps(asdict(config) | {"seed": seed}, indent=1))
+        (out / "config.json").write_text(json.dumps(run, indent=1))
     best = fit(model, samples, exams, config, out, fabric, SETTINGS, resume, progress)
     if fabric.is_global_zero:
         about = {"preset": preset, "seed": seed, **asdict(config)}
         save_weights(out / "weights.safetensors", best, config.model, SETTINGS, about)
     return best.cpu()
+
+
+def _check_same_run(path: Path, run: dict) -> None:
+    """ValueError where a resumed run is asked for anything else than the run that was killed."""
+    if not path.exists():
+        return
+    before = json.loads(path.read_text())
+    other = [f"{k}={run[k]!r} (was {v!r})" for k, v in before.items() if run.get(k, v) != v]
+    if other:
+        raise ValueError(
+            f"to resume needs the arguments of the killed run, not {', '.join(other)}; give those, "
+            "or start without resume in another folder"
+        )
 
 
 def _samples(series, clouds, config: Config, seed: int, device) -> SampleMaker:
@@ -346,9 +381,11 @@ def _exams(series, clouds, device) -> dict[str, Batch]:
         return {"simulated": SampleMaker(device, seed=999_999, pieces=16)(0, 32)}
     series = _years(series, VAL_YEARS)
     if clouds is None:
-        looks = SampleMaker("cpu", seed=999_999, pieces=16)(0, 32).missing
-        clouds = (~looks).flatten(0, 1).numpy()
+        batch = SampleMaker("cpu", seed=999_999, pieces=16)(0, 32)
+        clouds = (~batch.missing)[~batch.days_mask].numpy()
     ocean_seen = clouds.mean((1, 2))
+    if not (ocean_seen < CLOUDY).any():
+        raise ValueError(f"clouds holds no look that sees less than {CLOUDY} of its cells")
     return {
         "cloudy": fixed_months(series, clouds[ocean_seen < CLOUDY], 8, seed=5, device=device),
         "clear": fixed_months(series, clouds, 8, seed=6, device=device),

@@ -11,6 +11,7 @@ from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -34,7 +35,7 @@ def save_weights(path, model: nn.Module, config: dict, settings: Settings, about
     state = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
     metadata = {
         "format": FORMAT,
-        "sha256": _fingerprint(state),
+        "sha256": fingerprint(state),
         "config": json.dumps(config),
         "settings": json.dumps(asdict(settings)),
         "about": json.dumps(about),
@@ -42,11 +43,12 @@ def save_weights(path, model: nn.Module, config: dict, settings: Settings, about
     save_file(state, str(path), metadata)
 
 
-def _fingerprint(state: dict[str, Tensor]) -> str:
+def fingerprint(state: dict[str, Tensor]) -> str:
     """Checksum of all tensors, so that a changed file is noticed."""
     digest = hashlib.sha256()
     for name in sorted(state):
-        digest.update(name.encode() + state[name].numpy().tobytes())
+        tensor = state[name].detach().cpu().contiguous().flatten()
+        digest.update(name.encode() + tensor.view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
 
 
@@ -105,7 +107,7 @@ def load_weights(name_or_path=None) -> tuple[SpatioTemporalModel, Settings]:
     model = build(metadata["config"])
     with safe_open(str(path), "pt") as f:
         state = {name: f.get_tensor(name) for name in f.keys()}
-    if _fingerprint(state) != metadata["sha256"]:
+    if fingerprint(state) != metadata["sha256"]:
         raise ValueError(f"{path} was changed after it was saved (sha256 differs); fetch it again")
     load_state(model, state, path)
     return model.eval(), Settings(**metadata["settings"])

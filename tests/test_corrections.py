@@ -152,3 +152,9 @@ def test_options_that_need_passes_say_so():
     ):
         with pytest.raises(ValueError, match=text):
             model(**options)
+
+
+def test_a_second_channel_is_not_ignored():
+    data, mask, land, days_mask = inputs()
+    with pytest.raises(ValueError, match="has 2 channels, a network with passes reads one"):
+        model()(data.repeat(1, 2, 1, 1, 1), mask.repeat(1, 2, 1, 1, 1), land, days_mask)

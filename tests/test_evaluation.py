@@ -83,6 +83,10 @@ def test_effective_resolution_by_hand():
     assert np.isnan(ev.effective_resolution(k, [0.6, 0.1, 0.1, 0.1]))
 
 
+def test_effective_resolution_of_nothing_is_no_number():
+    assert np.isnan(ev.effective_resolution(np.arange(1, 9) / 16, np.full(8, NAN)))
+
+
 def test_effective_resolution_of_a_cut_off():
     """A prediction without any wave shorter than 8 cells resolves about 8 cells."""
     noise = np.random.default_rng(0).standard_normal((128, 128))
@@ -128,12 +132,27 @@ def test_score_of_a_constant_error():
         assert score[key] == pytest.approx(0.5)
     assert score["centred_rmse"] == pytest.approx(0, abs=1e-9)
     assert score["gradient_rmse"] == pytest.approx(0, abs=1e-9)
-    assert score["rmse_interval"] == pytest.approx((0.5, 0.5))
+    assert np.isnan(score["rmse_interval"]).all()  # one month says nothing about another
     np.testing.assert_allclose(score["spectrum"]["power_ratio"], 1)
     np.testing.assert_allclose(score["spectrum"]["error_ratio"], 0, atol=1e-12)
     n_ocean = simple_month().ocean_mask.sum()
     for rows in (score["by_cloud_fraction"], score["by_distance_to_coast"]):
         assert sum(row["cells"] for row in rows) == n_ocean
+
+
+def test_three_months_have_an_interval_and_land_has_no_score():
+    months = [simple_month(), simple_month(1), simple_month(2)]
+    low, high = ev.score_months({"m": shifted(0.5)}, months)["m"]["rmse_interval"]
+    assert low < high
+    months[1].ocean_mask = np.zeros_like(months[1].ocean_mask)
+    with pytest.raises(ValueError, match="2001-01 has no ocean cell"):
+        ev.score_months({"m": shifted(0.5)}, months)
+
+
+def test_maps_of_two_sizes_have_no_common_spectrum():
+    months = [simple_month(), simple_month(size=20)]
+    score = ev.score_months({"m": BASELINES["mean of days"]}, months)["m"]
+    assert score["spectrum"] is None and score["rmse"] > 0
 
 
 def test_scores_of_two_months_pool_their_cells():

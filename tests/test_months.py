@@ -104,3 +104,27 @@ def test_options_keep_the_promises_of_the_default():
         SpatioTemporalModel(in_chans=2, passes=4)
     with pytest.raises(ValueError, match="at least 3"):
         SpatioTemporalModel(passes=2)
+
+
+def test_a_hole_in_time_leaves_days_unseen_not_absent(series):
+    gappy, complete = series
+    kept = ~((gappy["time"].dt.month == 1) & gappy["time"].dt.day.isin(range(11, 21))).values
+    january = MonthDataset(gappy.isel(time=kept), complete.isel(time=kept))[2]
+    assert not january["days_mask"].any()
+    assert january["missing"][10:20].all()
+    whole = MonthDataset(gappy, complete)[2]
+    assert torch.equal(january["missing"][20:], whole["missing"][20:])
+
+
+def test_a_target_with_holes_is_refused(series):
+    gappy, complete = series
+    holed = complete.copy(deep=True)
+    ocean = np.argwhere(complete["ocean_mask"].values)[0]
+    holed["sst"][40, ocean[0], ocean[1]] = np.nan
+    with pytest.raises(ValueError, match="gaps over the ocean in 2003-12"):
+        MonthDataset(gappy, holed)[1]
+
+
+def test_a_scale_of_zero_is_refused():
+    with pytest.raises(ValueError, match="scale must be positive, got 0"):
+        Settings(0)

@@ -17,6 +17,7 @@ from sst_tutorial.data import daily_climatology, open_sst, shared_data
 from sst_tutorial.model import SpatioTemporalModel
 from sst_tutorial.months import Settings
 from sst_tutorial.reconstruction import _tiled, _tiles, _window, reconstruct
+from sst_tutorial.simulate import observe, simulate_clouds, simulate_ocean
 from sst_tutorial.weights import save_weights
 
 needs_data = pytest.mark.skipif(shared_data() is None, reason="no real data: SST_TUTORIAL_DATA")
@@ -498,3 +499,45 @@ def test_tasmania_with_its_own_climatology():
         out = checked(reconstruct(hidden, PAIR, climatology), month)
     error = out["baseline"][0] - month["sst"].mean("time")
     assert float(np.sqrt((error**2).mean())) < 0.3
+
+
+@pytest.mark.parametrize("shape", [(32, 32), (32, 1), (1, 32)])
+@pytest.mark.parametrize("looks", [1, 2, 3, 10, 40])
+def test_isolated_looks_do_not_run_away(shape, looks):
+    """No two neighbours seen on one day: the passes must not adapt to a noise of nothing."""
+    rng = np.random.default_rng(looks)
+    seen = np.zeros((31, *shape), dtype=bool)
+    seen.flat[rng.choice(seen.size, looks, replace=False)] = True
+    sst = np.where(seen, 15.5 + 0.5 * rng.standard_normal(seen.shape), np.nan)
+    climatology = np.full(seen.shape, 15.0, "float32")
+    month = reconstruction.as_method()(sst, np.ones(shape, dtype=bool), climatology)
+    assert np.abs(month - 15.5).max() < 2
+
+
+def test_a_strait_one_column_wide():
+    ocean = np.zeros((32, 32), dtype=bool)
+    ocean[:, 10] = True
+    seen = (np.random.default_rng(0).random((31, 32, 32)) < 0.4) & ocean
+    sst = np.where(seen, 15.5, np.nan)
+    month = reconstruction.as_method()(sst, ocean, np.full(sst.shape, 15.0, "float32"))
+    assert np.abs(month[ocean] - 15.5).max() < 0.5
+
+
+def test_a_climatology_with_other_axes_or_units():
+    daily = simulate_ocean(shape=(16, 16), start="2001-05-01", days=31)
+    seen = observe(daily, simulate_clouds(daily, cover=0.8))
+    climatology = daily_climatology(
+        simulate_ocean(shape=(16, 16), start="2000-01-01", days=366), (2000, 2000)
+    )
+    expected = reconstruct(seen, None, climatology)
+    turned = reconstruct(seen, None, climatology.transpose("dayofyear", "lon", "lat"))
+    np.testing.assert_allclose(turned["sst"], expected["sst"])
+    with pytest.raises(ValueError, match=r"climatology must be in degC but reaches 2\d\d"):
+        reconstruct(seen, None, climatology + 273.15)
+
+
+def test_as_method_checks_what_every_rival_checks():
+    sst, ocean = np.full((30, 8, 8), 15.0), np.ones((8, 8), dtype=bool)
+    for climatology in (np.full((8, 8), 15.0), np.full((30, 8, 8), np.nan)):
+        with pytest.raises(ValueError, match="climatology"):
+            reconstruction.as_method()(sst, ocean, climatology)

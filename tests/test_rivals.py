@@ -34,6 +34,14 @@ def test_without_tokens_learns_nothing_in_the_token_path():
     assert any(name.startswith("corrections") for name in learned)
 
 
+def test_rivals_name_what_is_wrong():
+    with pytest.raises(ValueError, match="needs passes > 0 and skip=True"):
+        WithoutTokens(embed_dim=16, hidden=16, passes=3)
+    data, mask = torch.randn(2, 1, 31, 8, 8), torch.rand(2, 1, 31, 8, 8) < 0.5
+    with pytest.raises(ValueError, match=r"land_mask must have shape \(2, 8, 8\)"):
+        UNet(width=8)(data, mask, torch.zeros(2, 1, 8, 8, dtype=torch.bool))
+
+
 @pytest.mark.parametrize("network", [UNet(width=8), WithoutTokens(**OPTIONS)])
 def test_rivals_reconstruct_a_map_of_any_size(network):
     rng = np.random.default_rng(0)

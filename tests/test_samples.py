@@ -104,3 +104,37 @@ def test_fixed_months_pad_short_months():
     assert exam.days_mask.sum(1).tolist() == [0, 3, 0] * 2
     assert exam.target[:, 1, 1].tolist() == pytest.approx([15.0, 44.5, 74.0] * 2)
     assert exam.land[:, 0, 0].all() and exam.missing[:, :, 0, 0].all()
+
+
+def test_a_day_without_values_is_not_taken_for_land():
+    real = np.zeros((60, 16, 16), "float32")
+    real[:, :4] = np.nan  # land
+    real[17] = np.nan
+    with pytest.raises(ValueError, match="real has holes over the ocean on day 17"):
+        SampleMaker("cpu", seed=0, size=16, real=real, pieces=4)
+    times = pd.date_range("2011-01-01", periods=60)
+    series = xr.DataArray(real, {"time": times}, ("time", "lat", "lon"))
+    with pytest.raises(ValueError, match="day 17"):
+        fixed_months(series, np.ones((5, 16, 16), dtype=bool), draws=1, seed=0)
+
+
+@pytest.mark.parametrize("batch_size", [2, 8, 12, 64])
+def test_small_batches_get_their_share_of_simulated_seas(batch_size):
+    maker = SampleMaker("cpu", seed=0, size=16, real=np.zeros((60, 16, 16)), pieces=4)
+    asked = []
+    ocean = maker._ocean
+    maker._ocean = lambda simulated, real: asked.append((simulated, real)) or ocean(simulated, real)
+    for step in range(8):
+        assert len(maker(step, batch_size)) == batch_size
+    simulated, real = np.sum(asked, axis=0)
+    assert simulated / (simulated + real) == pytest.approx(0.25, abs=0.02)
+
+
+def test_files_that_are_no_clouds(tmp_path):
+    np.save(tmp_path / "clouds.npy", np.ones((2, 4, 4), dtype=bool))
+    (tmp_path / "empty.npz").write_bytes(b"")
+    np.savez(tmp_path / "whole.npz", observed=np.ones((2, 4, 4), dtype=bool))
+    (tmp_path / "cut.npz").write_bytes((tmp_path / "whole.npz").read_bytes()[:100])
+    for name in ("clouds.npy", "empty.npz", "cut.npz"):
+        with pytest.raises(ValueError, match="is not an .npz file"):
+            open_clouds(tmp_path / name)

@@ -156,3 +156,49 @@ def test_two_processes_train_one_network(tmp_path):
     rows = (tmp_path / "log.csv").read_text().splitlines()
     assert len(rows) == 2 and rows[1].startswith("3,")
     assert load_weights(tmp_path / "weights.safetensors")[0].corrections is not None
+
+
+def test_resume_refuses_another_run(tmp_path):
+    changes = dict(steps=2, batch_size=2, eval_every=1, pieces=4, model=TINY, progress=False)
+    train("quick", tmp_path, accelerator="cpu", **changes)
+    other = changes | {"steps": 3}
+    with pytest.raises(ValueError, match=r"steps=3 \(was 2\)"):
+        train("quick", tmp_path, accelerator="cpu", resume=True, **other)
+    with pytest.raises(ValueError, match=r"seed=1 \(was 0\)"):
+        train("quick", tmp_path, accelerator="cpu", seed=1, resume=True, **changes)
+    train("quick", tmp_path, accelerator="cpu", resume=True, **changes)
+
+
+def test_a_run_that_stopped_early_stays_stopped(samples, exams, tmp_path):
+    config = Config(
+        steps=50, batch_size=2, eval_every=1, warmup=1, lr=0.0, patience=2, model=TINY, pieces=4
+    )
+    run(samples, exams, tmp_path, config)
+    before = (tmp_path / "log.csv").read_text()
+    run(samples, exams, tmp_path, config, resume=True)
+    assert (tmp_path / "log.csv").read_text() == before
+
+
+def test_a_run_killed_between_log_and_checkpoint_logs_no_step_twice(
+    samples, exams, tmp_path, monkeypatch
+):
+    real, calls = training.save_checkpoint, []
+
+    def dies_at_the_second(*args):
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        real(*args)
+
+    monkeypatch.setattr(training, "save_checkpoint", dies_at_the_second)
+    with pytest.raises(KeyboardInterrupt):
+        run(samples, exams, tmp_path)
+    monkeypatch.setattr(training, "save_checkpoint", real)
+    run(samples, exams, tmp_path, resume=True)
+    rows = (tmp_path / "log.csv").read_text().splitlines()
+    assert [row.split(",")[0] for row in rows] == ["step", "3", "6"]
+
+
+def test_unknown_precision_is_named(tmp_path):
+    with pytest.raises(ValueError, match="bf16-true.*bf16-mixed"):
+        train("quick", tmp_path, accelerator="cpu", precision="bf16-true")
