@@ -93,8 +93,8 @@ def gaussian_mean(anomaly, observed, cells=1.2, days=3.0, days_mask=None):
 # ---------------------------------------------------------------- checks and the prior mean
 
 
-def _check(sst, ocean_mask, climatology):
-    """Return the three arrays with land set to NaN in `sst`, or raise ValueError."""
+def checked_month(sst, ocean_mask, climatology):
+    """The three arrays, land and infinities NaN in `sst`; ValueError where they do not fit."""
     sst, ocean_mask = np.asarray(sst), np.asarray(ocean_mask)
     if sst.ndim != 3 or sst.shape[0] == 0:
         raise ValueError(f"sst must be (T, H, W) with at least one day, got shape {sst.shape}")
@@ -119,7 +119,7 @@ def _check(sst, ocean_mask, climatology):
 
 def _anomaly(sst, ocean_mask, climatology):
     """Checked (anomaly (T, H, W) K, prior month mean (H, W) degC, ocean_mask)."""
-    sst, ocean_mask, climatology = _check(sst, ocean_mask, climatology)
+    sst, ocean_mask, climatology = checked_month(sst, ocean_mask, climatology)
     if climatology is None:
         climatology = background(sst, ocean_mask)
     return sst - climatology, climatology.mean(0), ocean_mask
@@ -165,7 +165,7 @@ def background(sst, ocean_mask, block=4, prior_count=20.0):
     view of one map), finite everywhere, land included. One observation gives a constant map; none
     gives `EMPTY_MONTH_DEGC` everywhere: the caller should warn, nothing is known of such a month.
     """
-    sst, ocean_mask, _ = _check(sst, ocean_mask, None)
+    sst, ocean_mask, _ = checked_month(sst, ocean_mask, None)
     seen = np.isfinite(sst)
     if not seen.any():
         return np.broadcast_to(np.float32(EMPTY_MONTH_DEGC), sst.shape)
@@ -205,7 +205,7 @@ def _mean_of_seen(x, when_empty):
 
 def mean_of_days(sst, ocean_mask, climatology=None):
     """Mean of the days on which each cell was seen; `climatology` serves an empty month only."""
-    sst, ocean_mask, climatology = _check(sst, ocean_mask, climatology)
+    sst, ocean_mask, climatology = checked_month(sst, ocean_mask, climatology)
     empty = EMPTY_MONTH_DEGC if climatology is None else climatology.mean(0)
     return np.where(ocean_mask, _mean_of_seen(sst, empty), np.nan)
 
@@ -299,7 +299,7 @@ def expected_error(sst, ocean_mask, covariance=Covariance(), max_observations=20
     It follows from where and when the sea was seen, not from the values, and is right as far as
     the covariance and the noise are (Bretherton, Davis & Fandry 1976). sst: (T, H, W), NaN = gap.
     """
-    sst, ocean_mask, _ = _check(sst, ocean_mask, None)
+    sst, ocean_mask, _ = checked_month(sst, ocean_mask, None)
     day, row, col = np.nonzero(np.isfinite(sst) & ocean_mask)
     T, H, W = sst.shape
     days = np.arange(T)

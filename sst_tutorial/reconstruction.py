@@ -19,7 +19,7 @@ import xarray as xr
 from torch import nn
 from tqdm.auto import tqdm
 
-from sst_tutorial.baselines import _check, background
+from sst_tutorial.baselines import background, checked_month
 from sst_tutorial.data import climatology_for, open_sst
 from sst_tutorial.months import Settings, predict
 from sst_tutorial.weights import find_weights, fingerprint, load_weights
@@ -219,7 +219,7 @@ def as_method(model=None):
     network, settings, _ = _network(model)
 
     def predict_month(sst, ocean_mask, climatology=None):
-        sst, ocean_mask, climatology = _check(sst, ocean_mask, climatology)
+        sst, ocean_mask, climatology = checked_month(sst, ocean_mask, climatology)
         sst = sst.astype(np.float32)
         prior = background(sst, ocean_mask) if climatology is None else climatology
         return _mean_maps(network, settings, sst, ocean_mask, prior, False)[0]
