@@ -11,31 +11,25 @@ on the machine. Chapter *The full GPU run*.
 import argparse
 import sys
 import time as clock
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from score_seeds import REGIMES, find
 
 from sst_tutorial import load_weights
 from sst_tutorial.baselines import BASELINES
 from sst_tutorial.evaluation import (
+    MONTHS,
     benchmark_months,
     difference_interval,
     score_months,
-    simulated_months,
     write_results,
 )
 from sst_tutorial.reconstruction import as_method
-from sst_tutorial.weights import find_weights
 
-REGIMES = ("cloudy", "clear")
-MONTHS = {"benchmark": benchmark_months, "simulated": simulated_months}
 CLASSICAL = ("linear in time", "gaussian", "optimal interpolation")
-
-
-def find(name):
-    """A folder's weights, or shipped weights by name."""
-    return find_weights(f"{name}/weights.safetensors" if Path(name).is_dir() else name)
 
 
 def skill(methods, reference):
@@ -53,9 +47,8 @@ def skill(methods, reference):
     return rows
 
 
-def milliseconds(methods, regime, every, rounds):
-    """Median milliseconds a month over every n-th month, the methods in turns."""
-    months = benchmark_months(regime)[::every]
+def milliseconds(methods, months, rounds):
+    """Median milliseconds a month of each method, all in turns on the same months."""
     took = {name: [] for name in methods}
     for _ in range(rounds):
         for name, predict in methods.items():
@@ -66,23 +59,18 @@ def milliseconds(methods, regime, every, rounds):
     return {name: float(np.median(times)) for name, times in took.items()}
 
 
-def milliseconds_by_observations(methods, numbers=(500, 1000, 2000, 4000, 8000), rounds=3):
-    """Median milliseconds a month, when all but n observations of a clear month are taken away."""
+def milliseconds_by_observations(methods, numbers=(500, 1000, 2000, 4000, 8000)):
+    """The same for a clear month of which all but n observations were taken away."""
     month = benchmark_months("clear")[0]
     seen = np.flatnonzero(np.isfinite(month.sst))
     seen = np.random.default_rng(0).permutation(seen)
     rows = {name: [] for name in methods}
     for n in numbers:
-        sst = np.full(month.sst.size, np.nan, month.sst.dtype)
-        sst[seen[:n]] = month.sst.flat[seen[:n]]
-        sst = sst.reshape(month.sst.shape)
-        for name, predict in methods.items():
-            took = []
-            for _ in range(rounds):
-                start = clock.perf_counter()
-                predict(sst, month.ocean_mask, month.climatology)
-                took.append(1000 * (clock.perf_counter() - start))
-            rows[name].append(float(np.median(took)))
+        sst = np.full_like(month.sst, np.nan)
+        sst.flat[seen[:n]] = month.sst.flat[seen[:n]]
+        times = milliseconds(methods, [replace(month, sst=sst)], rounds=3)
+        for name, took in times.items():
+            rows[name].append(took)
     return {"observations": list(numbers), **rows}
 
 
@@ -96,8 +84,8 @@ def main(argv=None):
     methods = {name: as_method(path) for name, path in paths.items()}
     timed = methods | {name: BASELINES[name] for name in CLASSICAL}
     times = {
-        "cloudy": milliseconds(timed, "cloudy", every=1, rounds=3),
-        "clear": milliseconds(timed, "clear", every=4, rounds=1),
+        "cloudy": milliseconds(timed, benchmark_months("cloudy"), rounds=3),
+        "clear": milliseconds(timed, benchmark_months("clear")[::4], rounds=1),
     }
     reference = next(iter(methods))
     by_number = milliseconds_by_observations({
@@ -105,7 +93,7 @@ def main(argv=None):
     })
     print(times, by_number, flush=True)
     results = {
-        "command": " ".join(["python book/score_networks.py", *paths, "--out ..."]),
+        "command": f"python book/score_networks.py {' '.join(args.networks)} --out {args.out}",
         "threads": torch.get_num_threads(),
         "milliseconds": times,
         "milliseconds_by_observations": by_number,

@@ -21,6 +21,11 @@ from sst_tutorial.weights import find_weights, read_metadata
 REGIMES = ("cloudy", "clear")
 
 
+def find(name):
+    """The weights of a run's folder, a file of weights, or shipped weights by name."""
+    return find_weights(f"{name}/weights.safetensors" if Path(name).is_dir() else name)
+
+
 def parts(network):
     """Name -> (module, channels): what to silence at the input of the module, None = its output."""
     attention = [layer.self_attn for layer in network.spatial_tr.enc.layers]
@@ -88,7 +93,7 @@ def main(argv=None):
     months = {regime: benchmark_months(regime) for regime in REGIMES}
     seeds = {}
     for name in args.weights:
-        path = find_weights(f"{name}/weights.safetensors" if Path(name).is_dir() else name)
+        path = find(name)
         network, settings = load_weights(path)
         seed = str(read_metadata(path)["about"]["seed"])
         seeds[seed] = {r: scored(network, settings, months[r]) for r in REGIMES}

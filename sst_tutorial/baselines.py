@@ -300,7 +300,7 @@ def expected_error(sst, ocean_mask, covariance=Covariance(), max_observations=20
     the covariance and the noise are (Bretherton, Davis & Fandry 1976). sst: (T, H, W), NaN = gap.
     """
     sst, ocean_mask, _ = checked_month(sst, ocean_mask, None)
-    day, row, col = np.nonzero(np.isfinite(sst) & ocean_mask)
+    day, row, col = np.nonzero(np.isfinite(sst))
     T, H, W = sst.shape
     days = np.arange(T)
     lags = covariance.time(np.abs(days[:, None] - days))

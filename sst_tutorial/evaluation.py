@@ -435,4 +435,3 @@ def table(results):
                 f"{cells:10.1f}{s['seconds_per_month']:9.3f}"
             )
     return "\n".join(lines)
-

@@ -705,7 +705,7 @@ class SpatioTemporalModel(nn.Module):
     def _seen(self, daily_mask: Tensor) -> Tensor:
         """(B, T', H'W') bool: did the patch see at least one pixel of channel 0 that day?"""
         valid = (~daily_mask[:, :1]).float()  # (B, 1, T, H, W)
-        patch = self.encoder.patch_size
+        patch = self.patch_size
         return F.max_pool3d(valid, patch, patch).flatten(3).squeeze(1) > 0
 
     @staticmethod

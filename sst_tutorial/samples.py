@@ -282,9 +282,9 @@ def fixed_months(real: xr.DataArray, clouds, draws: int, seed: int, device="cpu"
     for _ in range(draws):
         for _, month in real.groupby(real.time.dt.year * 12 + real.time.dt.month):
             truth = np.where(ocean, month.values, 0.0)
-            seen = clouds[rng.integers(len(clouds), size=len(truth))] & ocean
-            noisy = truth + NOISE * rng.standard_normal(truth.shape)
             T = len(truth)
+            seen = clouds[rng.integers(len(clouds), size=T)] & ocean
+            noisy = truth + NOISE * rng.standard_normal(truth.shape)
             anomaly, missing, days_mask = padded_month(noisy, seen, np.arange(T), T)
             rows.append((anomaly, missing, ~ocean, days_mask, truth.mean(0)))
     *columns, target = (np.stack(column) for column in zip(*rows, strict=True))

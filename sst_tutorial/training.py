@@ -338,7 +338,7 @@ def train(
     series = None if data is None else real_anomalies(open_sst(data), CLIM_YEARS)
     clouds = None if clouds is None else open_clouds(clouds)
     samples = _samples(series, clouds, config, seed + 1000 * fabric.global_rank, fabric.device)
-    exams = _exams(series, clouds, fabric.device)
+    exams = make_exams(series, clouds, fabric.device)
     if fabric.is_global_zero:
         (out / "config.json").write_text(json.dumps(run, indent=1))
     best = fit(model, samples, exams, config, out, fabric, SETTINGS, resume, progress)
@@ -362,7 +362,7 @@ def _check_same_run(path: Path, run: dict) -> None:
 
 
 def _samples(series, clouds, config: Config, seed: int, device) -> SampleMaker:
-    real = None if series is None else _years(series, TRAIN_YEARS).values
+    real = None if series is None else of_years(series, TRAIN_YEARS).values
     coasts = random_coasts(64, 32, seed=0)
     return SampleMaker(
         device,
@@ -375,11 +375,11 @@ def _samples(series, clouds, config: Config, seed: int, device) -> SampleMaker:
     )
 
 
-def _exams(series, clouds, device) -> dict[str, Batch]:
+def make_exams(series, clouds, device) -> dict[str, Batch]:
     """Fixed months to judge by: those of the validation years, or of simulated seas."""
     if series is None:
         return {"simulated": SampleMaker(device, seed=999_999, pieces=16)(0, 32)}
-    series = _years(series, VAL_YEARS)
+    series = of_years(series, VAL_YEARS)
     if clouds is None:
         batch = SampleMaker("cpu", seed=999_999, pieces=16)(0, 32)
         clouds = (~batch.missing)[~batch.days_mask].numpy()
@@ -392,7 +392,8 @@ def _exams(series, clouds, device) -> dict[str, Batch]:
     }
 
 
-def _years(series, years: tuple[int, int]):
+def of_years(series, years: tuple[int, int]):
+    """The days of `series` (time, lat, lon) in the years first to last, both included."""
     first, last = years
     part = series.sel(time=slice(str(first), str(last)))
     if part.sizes["time"] == 0:
