@@ -4,7 +4,8 @@
     python book/notebooks.py check [paths]    print every broken rule, exit status 1 if any
     python book/notebooks.py address          copy the repository address everywhere it is shown
 
-Without paths, all chapters. `definitions` gives tests the classes that a chapter writes out.
+Without paths, all chapters, as _toc.yml orders them. `definitions` gives tests the classes that
+a chapter writes out.
 """
 
 import argparse
@@ -22,6 +23,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import nbformat
+import yaml
 from IPython.core.inputtransformer2 import TransformerManager
 from nbclient import NotebookClient
 from PIL import Image
@@ -34,7 +36,7 @@ MAX_BYTES = 400_000
 MAX_COLUMNS = 75
 MAX_MEMORY_GB = 1.5
 MAX_SECONDS = 60
-LONGER = {"02_whole_machine": 180}
+LONGER = {"whole_machine": 180}
 
 HEADINGS_BEFORE = ["Objectives", "Prerequisites", "Time and machine", "Setup"]
 HEADINGS_AFTER = ["Exercises", "What you can now do", "What's next", "References"]
@@ -45,7 +47,7 @@ SETUP = """\
 import importlib.util
 
 if importlib.util.find_spec("sst_tutorial") is None:
-    %pip install --quiet "sst-tutorial @ git+{address}"
+    %pip install --quiet "sst-tutorial[all] @ git+{address}"
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -73,6 +75,14 @@ UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}
 
 
 # ---- what every chapter shares ----------------------------------------------------------
+
+
+def chapters():
+    """Return the paths of all chapters in the order of the book, which _toc.yml alone has."""
+    contents = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    pages = [ROOT / f"{page['file']}.ipynb" for part in contents["parts"]
+             for page in part["chapters"]]
+    return [path for path in pages if path.parent == CHAPTERS]
 
 
 def address():
@@ -256,8 +266,8 @@ def problems(path):
 
 
 def skeleton(notebook, path):
-    if not re.fullmatch(r"\d\d_[a-z0-9_]+", path.stem):
-        yield f"the name {path.stem!r} should look like '05_video_to_tokens'"
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", path.stem):
+        yield f"the name {path.stem!r} should look like 'video_to_tokens', without a number"
     if len(headings(notebook, 1)) != 1:
         yield f"needs one title (#), has {headings(notebook, 1)}"
     found = headings(notebook, 2)
@@ -474,7 +484,7 @@ def main(arguments=None):
     options = parser.parse_args(arguments)
     if options.what == "address":
         return spread_address()
-    paths = [p.resolve() for p in options.paths] or sorted(CHAPTERS.glob("*.ipynb"))
+    paths = [p.resolve() for p in options.paths] or chapters()
     bad = 0
     for path in paths:
         for problem in (run if options.what == "run" else problems)(path):

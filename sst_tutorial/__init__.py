@@ -1,35 +1,38 @@
 """The Ocean Under the Clouds: from gappy daily sea surface temperature to complete monthly maps."""
 
-from sst_tutorial.data import open_sst
-from sst_tutorial.download import download_oisst
-from sst_tutorial.model import (
-    MonthlyConvDecoder,
-    SpatialPositionalEncoding2D,
-    SpatialTransformer,
-    SpatioTemporalModel,
-    TemporalAttentionAggregator,
-    TemporalPositionalEncoding,
-    VideoEncoder,
-)
-from sst_tutorial.reconstruction import reconstruct
-from sst_tutorial.simulate import observe, simulate_clouds, simulate_ocean
-from sst_tutorial.weights import load_weights
+from importlib import import_module
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
-__all__ = [
-    "MonthlyConvDecoder",
-    "SpatialPositionalEncoding2D",
-    "SpatialTransformer",
-    "SpatioTemporalModel",
-    "TemporalAttentionAggregator",
-    "TemporalPositionalEncoding",
-    "VideoEncoder",
-    "download_oisst",
-    "load_weights",
-    "observe",
-    "open_sst",
-    "reconstruct",
-    "simulate_clouds",
-    "simulate_ocean",
-]
+# Public name -> the module that has it. The module is imported when the name is first used, so
+# `sst-tutorial --help` does not wait for torch, and nobody needs the extras of another's task.
+_MODULES = {
+    "MonthlyConvDecoder": "model",
+    "SpatialPositionalEncoding2D": "model",
+    "SpatialTransformer": "model",
+    "SpatioTemporalModel": "model",
+    "TemporalAttentionAggregator": "model",
+    "TemporalPositionalEncoding": "model",
+    "VideoEncoder": "model",
+    "download_oisst": "download",
+    "load_weights": "weights",
+    "observe": "simulate",
+    "open_sst": "data",
+    "reconstruct": "reconstruction",
+    "simulate_clouds": "simulate",
+    "simulate_ocean": "simulate",
+}
+
+__all__ = list(_MODULES)
+
+
+def __getattr__(name):
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    globals()[name] = value  # found at once the next time
+    return value
+
+
+def __dir__():
+    return sorted({*globals(), *__all__})

@@ -16,6 +16,7 @@ import pandas as pd
 import xarray as xr
 from dask.array.core import normalize_chunks
 
+from sst_tutorial._extras import need
 from sst_tutorial.coast import ocean_mask
 
 SST_STANDARD_NAMES = {
@@ -241,6 +242,8 @@ def _is_zarr(path: Path) -> bool:
 
 def _open_one(file: Path) -> xr.Dataset:
     engine = "zarr" if file.is_dir() else None
+    if engine == "zarr":
+        need("zarr", "zarr")
     try:
         return xr.open_dataset(file, engine=engine, decode_timedelta=False)
     except FileNotFoundError:

@@ -17,9 +17,13 @@ from uuid import uuid4
 
 import numpy as np
 import pandas as pd
-import requests
 import xarray as xr
 from tqdm.auto import tqdm
+
+from sst_tutorial._extras import need
+
+need("download", "requests")
+import requests  # noqa: E402 (`need` speaks before the import can fail)
 
 NOAA = (
     "https://www.ncei.noaa.gov/data/sea-surface-temperature-optimum-interpolation/v2.1/access/avhrr"

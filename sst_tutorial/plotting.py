@@ -6,12 +6,18 @@ Every function that takes a map accepts an `xarray.DataArray` (lat, lon), or a p
 slider that needs no kernel and no network.
 """
 
+# ruff: noqa: E402 (`need` speaks before an import can fail)
+
 import base64
 import html
 import io
 import json
 from collections.abc import Callable, Sequence
 from functools import cache
+
+from ._extras import need
+
+need("plot", "matplotlib", "cartopy", "cmocean", "PIL", "IPython")
 
 import cartopy.crs as ccrs
 import cartopy.feature as cfeature

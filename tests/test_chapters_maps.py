@@ -10,10 +10,10 @@ import sst_tutorial
 from sst_tutorial.model import OceanBatchNorm2d
 
 CHAPTERS = {
-    "SpatialPositionalEncoding2D": "08_telling_place",
-    "SpatialTransformer": "09_looking_across",
-    "MonthlyConvDecoder": "10_back_to_pixels",
-    "SpatioTemporalModel": "11_all_together",
+    "SpatialPositionalEncoding2D": "telling_place",
+    "SpatialTransformer": "looking_across",
+    "MonthlyConvDecoder": "back_to_pixels",
+    "SpatioTemporalModel": "all_together",
 }
 
 
@@ -60,7 +60,7 @@ def test_place_refuses_what_the_table_lacks(grid):
 
 
 def test_place_added_has_twins_and_side_by_side_has_none():
-    names = definitions("08_telling_place", "added", "SpatialPositionalEncoding2D")
+    names = definitions("telling_place", "added", "SpatialPositionalEncoding2D")
     sound = names["SpatialPositionalEncoding2D"]()
     assert len(torch.unique(names["added"](32, 32), dim=0)) == 528
     assert len(torch.unique(sound(32, 32), dim=0)) == 1024
@@ -80,7 +80,7 @@ def test_transformer_and_its_attention(training):
 
 
 def test_head_by_hand_is_scaled_dot_product_attention():
-    head = definitions("09_looking_across", "attention_head")["attention_head"]
+    head = definitions("looking_across", "attention_head")["attention_head"]
     tokens, *matrices = (torch.randn(n, 8) for n in (10, 8, 8, 8))
     heard, weights = head(tokens, *matrices)
     q, k, v = (tokens @ m for m in matrices)
@@ -101,7 +101,7 @@ def test_decoder_with_and_without_land(overlap):
 
 
 def test_decoder_is_born_with_the_same_stamps():
-    of_page = definitions("10_back_to_pixels", "MonthlyConvDecoder")["MonthlyConvDecoder"]
+    of_page = definitions("back_to_pixels", "MonthlyConvDecoder")["MonthlyConvDecoder"]
     torch.manual_seed(3)
     one = of_page(overlap=2).deconv.weight
     torch.manual_seed(3)
@@ -109,7 +109,7 @@ def test_decoder_is_born_with_the_same_stamps():
 
 
 def test_norm_of_a_batch_of_land_keeps_its_statistics():
-    of_page = definitions("10_back_to_pixels", "OceanBatchNorm2d")["OceanBatchNorm2d"](3)
+    of_page = definitions("back_to_pixels", "OceanBatchNorm2d")["OceanBatchNorm2d"](3)
     of_package = OceanBatchNorm2d(3)
     ocean = torch.rand(4, 1, 8, 8) < 0.5
     for where in (ocean, torch.zeros_like(ocean), ocean):

@@ -32,7 +32,7 @@ def twins(cls, name, **settings):
 
 @pytest.fixture(scope="module")
 def encoder():
-    return written("05_video_to_tokens", "VideoEncoder")
+    return written("video_to_tokens", "VideoEncoder")
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_encoder_refuses_what_it_would_drop(encoder):
 
 @pytest.mark.parametrize("settings", [{}, {"embed_dim": 6, "max_len": 64}])
 def test_time_marks_are_the_packages(settings):
-    cls = written("06_telling_time", "TemporalPositionalEncoding")
+    cls = written("telling_time", "TemporalPositionalEncoding")
     ours, theirs = cls(**settings), package.TemporalPositionalEncoding(**settings)
     assert list(ours.state_dict()) == list(theirs.state_dict()) == ["pe"]
     assert not list(ours.parameters())
@@ -77,7 +77,7 @@ def test_time_marks_are_the_packages(settings):
 
 @pytest.fixture(scope="module")
 def aggregator():
-    return written("07_which_days", "TemporalAttentionAggregator")
+    return written("which_days", "TemporalAttentionAggregator")
 
 
 @pytest.mark.parametrize("settings", [{}, {"embed_dim": 16, "max_T": 40}])

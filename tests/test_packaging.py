@@ -1,5 +1,7 @@
 """The package can be installed beside what readers have, and its versions agree everywhere."""
 
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -9,6 +11,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import sst_tutorial
+from sst_tutorial._extras import PARTS, need
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -16,13 +19,38 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 # What Google Colab had in August 2026. A floor above it would replace Colab's own package.
 COLAB = {
     "torch": "2.11.0", "numpy": "2.1.3", "pandas": "2.2.3", "xarray": "2025.12.0",
-    "matplotlib": "3.10.0", "scipy": "1.16.3", "ipywidgets": "7.7.1",
+    "matplotlib": "3.10.0", "scipy": "1.16.3", "ipywidgets": "7.7.1", "ipython": "7.34.0",
 }
+
+# What the extras bring, as it is imported: somebody who only calls `reconstruct` has none of it.
+OPTIONAL = (
+    *("lightning_fabric", "matplotlib", "cartopy", "cmocean", "PIL", "ipywidgets", "IPython"),
+    *("requests", "zarr"),
+)
 
 
 def requirements():
+    """What others make: the extras' references to each other are left out."""
     extras = PROJECT["optional-dependencies"].values()
-    return [Requirement(text) for text in sum(extras, PROJECT["dependencies"])]
+    found = [Requirement(text) for text in sum(extras, PROJECT["dependencies"])]
+    return [requirement for requirement in found if requirement.name != PROJECT["name"]]
+
+
+def extras_of(extra):
+    """The extras that `extra` brings by references, itself included."""
+    found = {extra}
+    for text in PROJECT["optional-dependencies"][extra]:
+        if (requirement := Requirement(text)).name == PROJECT["name"]:
+            found = found.union(*map(extras_of, requirement.extras))
+    return found
+
+
+def python(code, missing=()):
+    """Run code in a fresh Python where the modules `missing` are as good as not installed."""
+    hide = f"import sys; sys.modules.update(dict.fromkeys({list(missing)}))\n"
+    return subprocess.run(
+        [sys.executable, "-c", hide + code], capture_output=True, text=True, timeout=120
+    )
 
 
 def pins():
@@ -72,3 +100,105 @@ def test_the_citation_has_the_version_of_the_package():
 def test_the_package_data_is_there():
     package = ROOT / "sst_tutorial"
     assert list(package.glob("natural_earth/**/*.shp"))
+
+
+# ---- extras ------------------------------------------------------------------------------
+
+
+def test_all_is_all_and_the_book_and_the_tests_have_it():
+    parts = {"train", "plot", "zarr", "download"}
+    assert parts == set(PARTS), "`need` knows the extras of pyproject.toml"
+    assert extras_of("all") == {"all", *parts}
+    assert extras_of("book") == {"book", "all", *parts}
+    assert extras_of("test") == {"test", "book", "all", *parts}
+
+
+@pytest.mark.parametrize("extra", PARTS)
+def test_what_is_missing_is_one_line_with_the_extra(extra):
+    with pytest.raises(ImportError) as caught:
+        need(extra, "numpy", "no_such_module", "nor_this")
+    line = str(caught.value)
+    assert line.startswith(PARTS[extra]) and "\n" not in line
+    assert f'needs no_such_module and nor_this: pip install "sst-tutorial[{extra}]"' in line
+
+
+def test_nothing_missing_is_no_error():
+    need("plot", "numpy", "matplotlib")
+
+
+@pytest.mark.parametrize(
+    ("code", "missing", "line"),
+    [
+        ("import sst_tutorial.plotting", ["cartopy", "cmocean"],
+         'plotting needs cartopy and cmocean: pip install "sst-tutorial[plot]"'),
+        ("import sst_tutorial; sst_tutorial.download_oisst", ["requests"],
+         'downloading needs requests: pip install "sst-tutorial[download]"'),
+        ("import os, sst_tutorial; os.makedirs('a'); open('a/zarr.json', 'w').close()\n"
+         "sst_tutorial.open_sst('a')", ["zarr"],
+         'opening a Zarr store needs zarr: pip install "sst-tutorial[zarr]"'),
+        ("import sst_tutorial.training", ["lightning_fabric"],
+         'training needs lightning_fabric: pip install "sst-tutorial[train]"'),
+    ],
+    ids=["plot", "download", "zarr", "train"],
+)
+def test_a_missing_extra_is_named_where_it_is_needed(code, missing, line, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    last = python(code, missing).stderr.splitlines()[-1]
+    assert last == f"ModuleNotFoundError: {line}"
+
+
+def test_reconstruct_needs_no_extra():
+    code = (
+        "from sst_tutorial import observe, reconstruct, simulate_clouds, simulate_ocean\n"
+        "import sst_tutorial.baselines, sst_tutorial.data\n"
+        "sea = simulate_ocean(shape=(16, 16), days=31)\n"
+        "month = reconstruct(observe(sea, simulate_clouds(sea)))\n"
+        "print(int(month.sst.notnull().sum()) > 0)"
+    )
+    done = python(code, OPTIONAL)
+    assert done.stdout == "True\n", done.stderr
+
+
+# ---- public names ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["train", "--help"]])
+def test_help_waits_for_no_library(arguments):
+    code = (
+        "import contextlib\n"
+        "import sst_tutorial.cli as cli\n"
+        "with contextlib.suppress(SystemExit):\n"
+        f"    cli.main({arguments})\n"
+        "slow = {'torch', 'xarray', 'numpy', 'pandas', 'dask', 'scipy', 'matplotlib'}\n"
+        "sys.exit(f'imported: {found}' if (found := slow & set(sys.modules)) else 0)"
+    )
+    done = python(code)
+    assert done.returncode == 0, done.stderr
+    assert "sst-tutorial" in done.stdout
+
+
+@pytest.mark.parametrize("name", sst_tutorial.__all__)
+def test_every_public_name_is_there(name):
+    assert name in dir(sst_tutorial)
+    assert getattr(sst_tutorial, name).__name__ == name
+    assert getattr(sst_tutorial, name).__module__.startswith("sst_tutorial.")
+
+
+def test_names_and_modules_are_found_in_a_fresh_python():
+    code = (
+        "import sst_tutorial\n"
+        "assert 'torch' not in sys.modules\n"
+        "assert 'reconstruct' in dir(sst_tutorial)\n"
+        "from sst_tutorial import open_sst, plotting\n"
+        "from sst_tutorial import *\n"
+        "print(open_sst.__name__, plotting.__name__, sst_tutorial.reconstruct is reconstruct)"
+    )
+    done = python(code)
+    assert done.stdout == "open_sst sst_tutorial.plotting True\n", done.stderr
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="'sst_tutorial' has no attribute 'reconstrukt'"):
+        sst_tutorial.reconstrukt  # noqa: B018
+    with pytest.raises(ImportError, match="cannot import name"):
+        exec("from sst_tutorial import reconstrukt")
