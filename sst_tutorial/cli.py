@@ -6,7 +6,6 @@ user ends in one line on stderr and exit status 2, never in a traceback.
 
 import argparse
 import contextlib
-import json
 import os
 import re
 import shlex
@@ -26,7 +25,7 @@ examples:
   sst-tutorial reconstruct odd.nc monthly.nc --variable temp_skin --units K --overwrite
 
 OUTPUT.nc holds, for each calendar month: sst (monthly mean in degC, complete over the ocean, NaN
-on land), baseline (the same without the network) and n_observed (days each cell was seen).
+on land), first_guess (the same without the network) and n_observed (days each cell was seen).
 Give --climatology wherever there is one: the less a month saw, the more it matters."""
 
 SIMULATE = """\
@@ -40,16 +39,38 @@ then: sst-tutorial reconstruct gappy.nc monthly.nc"""
 TRAIN = """\
 examples:
   sst-tutorial train                                  on simulated seas, a laptop's CPU, minutes
-  sst-tutorial train --preset colab --out runs/colab  one T4 GPU, minutes rather than hours
+  sst-tutorial train --preset full --data years.nc --out runs/mine       one large GPU, minutes
+  sst-tutorial train --set network.spatial_depth=0 --set seconds=60 --out runs/shallow
+  sst-tutorial train --from ocean-1 --data years.nc --steps 500 --out runs/tuned
   sst-tutorial train --out runs/quick --resume        go on where it was interrupted
 
-then: sst-tutorial reconstruct gappy.nc monthly.nc --model runs/quick/weights.safetensors"""
+--set changes any setting: seed, steps, seconds, batch_size, ... first_guess.name, network.name; an
+unknown one is told with all that are known. The last two years of --data judge, all before train.
+
+then: sst-tutorial reconstruct gappy.nc monthly.nc --model runs/quick"""
+
+RUN = """\
+examples:
+  sst-tutorial run experiments/ablation --at-once 6     what is missing or stale of a folder
+  sst-tutorial run mine.toml                            one settings file, for each of its seeds
+  sst-tutorial run experiments/results/ablation/unet-0/run.json --out again    repeat a record
+
+A settings file holds what differs from a preset, for example:
+  preset = "full"
+  seeds = [0, 1, 2]
+  seconds = 60
+  [network]
+  name = "unet"
+
+Each run leaves a folder: run.json, log.csv, steps.csv, scores.json and its weights."""
 
 EVALUATE = """\
 examples:
   sst-tutorial evaluate --regime cloudy                the benchmark off Tasmania, if it is here
   sst-tutorial evaluate --months simulated --methods network gaussian "optimal interpolation"
   sst-tutorial evaluate --methods network --model runs/quick/weights.safetensors --out scores.json
+
+On the benchmark: 48 months of real analyses under borrowed clouds, 2013-2016, kept to report by.
 
 RMSE of monthly means in K with its 95 % interval, RMSE where a cell was seen on 3 days or fewer,
 bias, RMSE of gradients, cells resolved, and seconds a month."""
@@ -71,7 +92,7 @@ def main(argv: list[str] | None = None) -> int:
     """
     arguments = _parser().parse_args(argv)
     arguments.command_line = shlex.join([PROGRAM, *(sys.argv[1:] if argv is None else argv)])
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), contextlib.redirect_stdout(_Quiet(sys.stdout)):
         warnings.simplefilter("ignore")
         warnings.simplefilter("always", UserWarning)
         warnings.showwarning = _show_warning
@@ -80,14 +101,31 @@ def main(argv: list[str] | None = None) -> int:
         except KeyboardInterrupt:
             _say("interrupted; no output was left half written")
             return 130
-        except BrokenPipeError:  # `sst-tutorial ... | head`
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return 0
         except MemoryError as error:
             _say(f"error: out of memory ({error}); choose fewer months or a smaller region")
-        except (ValueError, OSError) as error:
+        except (ValueError, OSError, ImportError) as error:
             _say(f"error: {_with_options(str(error))}")
         return 2
+
+
+class _Quiet:
+    """Standard output that a closed pipe (`sst-tutorial ... | head`) silences: the work goes on."""
+
+    def __init__(self, stream):
+        self.stream = stream
+
+    def write(self, text):
+        with contextlib.suppress(BrokenPipeError):
+            return self.stream.write(text)
+
+    def flush(self):
+        try:
+            self.stream.flush()
+        except BrokenPipeError:  # what is still in the buffer goes nowhere, at the exit too
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())
+
+    def __getattr__(self, name):
+        return getattr(self.stream, name)
 
 
 def _say(message: str) -> None:
@@ -117,6 +155,7 @@ def _parser() -> argparse.ArgumentParser:
         _add_simulate,
         _add_download,
         _add_train,
+        _add_run,
         _add_evaluate,
     ):
         add(commands)
@@ -164,7 +203,7 @@ def _add_reconstruct(commands) -> None:
     p.add_argument("--variable", help="the SST variable of INPUT, where its name leaves a doubt")
     p.add_argument("--units", help="unit of INPUT, degC or K, where the file is wrong or silent")
     p.add_argument(
-        "--model", metavar="NAME|FILE", help="weights, by name or path (default: those shipped)"
+        "--model", metavar="NAME|FILE", help="weights: name, file or run folder (default: shipped)"
     )
     p.add_argument(
         "--month",
@@ -229,7 +268,8 @@ def _climatology(path):
     """A climatology from a file of one, or made from a file of daily maps."""
     import xarray as xr
 
-    from sst_tutorial.data import daily_climatology, open_sst
+    from sst_tutorial.data import open_sst
+    from sst_tutorial.prior import daily_climatology
 
     if Path(path).is_file():
         with contextlib.suppress(ValueError, OSError), xr.open_dataset(path) as dataset:
@@ -242,13 +282,13 @@ def _climatology(path):
         raise ValueError(f"--climatology {path}: {error}") from error
 
 
-def _checked_output(path, overwrite: bool, *inputs) -> Path:
+def _checked_output(path, overwrite: bool, *inputs, suffixes=(".nc", ".nc4")) -> Path:
     """The path to write to, or ValueError now rather than after minutes of work."""
     path = Path(path)
     if path.is_dir():
         raise ValueError(f"{path} is a folder; name a file to write, for example {path}/out.nc")
-    if path.suffix.lower() not in {".nc", ".nc4"}:
-        raise ValueError(f"{path} must end in .nc, NetCDF is the only format written")
+    if path.suffix.lower() not in suffixes:
+        raise ValueError(f"{path} must end in {suffixes[0]}, the only format written")
     if not path.parent.is_dir():
         raise ValueError(f"{path} cannot be written: there is no folder {path.parent}; make it")
     if not os.access(path.parent, os.W_OK):
@@ -358,8 +398,8 @@ def _check_coastline() -> str:
 def _check_weights() -> str:
     from sst_tutorial.weights import find_weights, load_weights
 
-    model, _ = load_weights()
-    return f"{find_weights().stem}, {sum(p.numel() for p in model.parameters()):,} parameters"
+    estimator = load_weights()
+    return f"{find_weights().stem}, {sum(p.numel() for p in estimator.parameters()):,} parameters"
 
 
 def _check_reconstruction() -> str:
@@ -478,30 +518,40 @@ def _download(a) -> int:
 
 def _add_train(commands) -> None:
     p = _add_command(commands, "train", _train, "train a network of your own", TRAIN)
-    p.add_argument(
-        "--preset", choices=("quick", "colab", "full"), default="quick", help="(%(default)s)"
-    )
+    source = p.add_mutually_exclusive_group()
+    source.add_argument("--preset", metavar="NAME", help="quick, colab or full (quick)")
+    source.add_argument("--settings", metavar="FILE", help="a settings file or record instead")
     p.add_argument("--out", default="runs/quick", metavar="FOLDER", help="(%(default)s)")
     p.add_argument(
-        "--data",
-        metavar="FILE",
-        help="complete daily SST with the years 1982-2012 to train on (default: simulated seas)",
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change a setting, for example lr=5e-4 or network.spatial_depth=0; may be repeated",
+    )
+    p.add_argument(
+        "--data", metavar="FILE", help="complete daily SST to train on (default: simulated seas)"
     )
     p.add_argument(
         "--clouds",
         metavar="FILE.npz",
         help="looks of a real instrument, array 'observed' (default: simulated clouds)",
     )
+    for which in ("train", "val", "clim"):
+        p.add_argument(
+            f"--{which}-years",
+            nargs=2,
+            type=int,
+            metavar=("FIRST", "LAST"),
+            help=f"{_YEARS[which]}",
+        )
     p.add_argument(
-        "--network",
-        metavar="JSON",
-        help="other options of the network, for example '{\"passes\": 12}' (default: the preset's)",
+        "--from", dest="start", metavar="NAME|FILE", help="fine-tune these weights (default: none)"
     )
     p.add_argument("--steps", type=_positive, help="training steps (default: the preset's)")
-    p.add_argument(
-        "--batch-size", type=_positive, help="samples a step and device (default: the preset's)"
-    )
-    p.add_argument("--seed", type=int, default=0, help="same seed, same weights (%(default)s)")
+    p.add_argument("--seconds", type=_positive, help="train so long instead")
+    p.add_argument("--batch-size", type=_positive, help="samples a step (default: the preset's)")
+    p.add_argument("--seed", type=int, help="same seed, same weights (0)")
     p.add_argument(
         "--device", choices=("auto", "cpu", "cuda"), default="auto", help="(%(default)s)"
     )
@@ -509,7 +559,14 @@ def _add_train(commands) -> None:
         "--devices", type=_positive, help="GPUs (or processes on a CPU) that share the work"
     )
     p.add_argument("--resume", action="store_true", help="go on from FOLDER's checkpoint")
-    p.add_argument("--overwrite", action="store_true", help="replace the weights in FOLDER")
+    p.add_argument("--overwrite", action="store_true", help="replace the run in FOLDER")
+
+
+_YEARS = {
+    "train": "years to train on (all before those that judge)",
+    "val": "years that judge (the last two)",
+    "clim": "years of the climatology (those to train on)",
+}
 
 
 def _positive(text: str) -> int:
@@ -518,49 +575,87 @@ def _positive(text: str) -> int:
     return int(text)
 
 
-def _json(text: str | None) -> dict | None:
-    if text is None:
-        return None
-    try:
-        found = json.loads(text)
-    except ValueError as error:
-        raise ValueError(f"--network {text!r} is not a JSON object: {error}") from error
-    if not isinstance(found, dict):
-        raise ValueError(f"--network {text!r} is not a JSON object but a {type(found).__name__}")
-    return found
+def _changes(pairs: list[str]) -> dict:
+    """`lr=5e-4`, `network.name=unet` as settings: each value as TOML reads it, else a word."""
+    import tomllib
+
+    changes: dict = {}
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        if not equals or not re.fullmatch(r"\w+(\.\w+)?", key):
+            raise ValueError(f"--set {pair!r} is not KEY=VALUE, for example --set lr=5e-4")
+        try:
+            value = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            value = text
+        table, dot, inner = key.partition(".")
+        if dot:
+            changes.setdefault(table, {})[inner] = value
+        else:
+            changes[key] = value
+    return changes
 
 
 def _train(a) -> None:
     out = Path(a.out)
-    weights = out / "weights.safetensors"
     if out.exists() and not out.is_dir():
         raise ValueError(f"--out {out} is a file; name a folder")
-    if weights.exists() and not (a.overwrite or a.resume):
-        raise ValueError(f"{weights} exists; choose another --out, or add --overwrite or --resume")
+    if (out / "weights.safetensors").exists() and not (a.overwrite or a.resume):
+        raise ValueError(
+            f"{out / 'weights.safetensors'} exists; choose another --out, or add --overwrite or "
+            "--resume"
+        )
     if a.resume and not (out / "checkpoint.safetensors").exists():
         raise ValueError(f"--resume: {out} has no checkpoint.safetensors; leave --resume away")
-    import torch
+    from sst_tutorial.settings import changed, read_settings, settings_of
 
-    from sst_tutorial.training import train
+    options = ("data", "clouds", "train_years", "val_years", "clim_years", "start", "steps")
+    options += ("seconds", "batch_size", "seed")
+    given = {name: getattr(a, name) for name in options if getattr(a, name) is not None}
+    changes = _changes(a.set) | given
+    if a.settings:
+        runs = read_settings(a.settings)
+        if len(runs) > 1 and "seed" not in changes:
+            raise ValueError(f"{a.settings} has {len(runs)} seeds: choose one with --seed")
+        settings = changed(runs[0], **changes)
+    else:
+        settings = settings_of(a.preset or "quick", **changes)
 
-    if a.device == "cuda" and not torch.cuda.is_available():
-        raise ValueError("--device cuda: torch finds no GPU here; leave --device away")
-    if not 0 <= a.seed < 2**32:
-        raise ValueError(f"--seed {a.seed} must be 0 to 4294967295")
-    changes = {"steps": a.steps, "batch_size": a.batch_size, "model": _json(a.network)}
-    changes = {name: value for name, value in changes.items() if value is not None}
+    from sst_tutorial.runs import train
+
     train(
-        a.preset,
+        settings,
         out,
-        a.seed,
-        a.data,
-        a.clouds,
         resume=a.resume,
         accelerator=a.device,
         devices=a.devices or "auto",
-        **changes,
+        command=a.command_line,
     )
-    print(f"{weights}: use it with --model {weights}")
+    print(f"{out / 'weights.safetensors'}: use it with --model {out}")
+
+
+# ---------------------------------------------------------------------------- run
+
+
+def _add_run(commands) -> None:
+    p = _add_command(commands, "run", _run, "do the runs that settings files describe", RUN)
+    p.add_argument("path", metavar="FILE|FOLDER", help="settings (.toml), a record (.json), folder")
+    p.add_argument("--out", metavar="FOLDER", help="where the folders of the runs go")
+    p.add_argument(
+        "--at-once", type=_positive, default=1, metavar="N", help="side by side (%(default)s)"
+    )
+    p.add_argument(
+        "--device", choices=("auto", "cpu", "cuda"), default="auto", help="(%(default)s)"
+    )
+
+
+def _run(a) -> int:
+    from sst_tutorial.runs import run_all
+
+    failed = run_all(a.path, a.out, a.at_once, a.device)
+    if failed:
+        raise ValueError(f"{failed} runs failed; their output.txt says why")
+    return 0
 
 
 # ---------------------------------------------------------------------------- evaluate
@@ -584,12 +679,14 @@ def _add_evaluate(commands) -> None:
     )
     p.add_argument("--model", metavar="NAME|FILE", help="weights of the network (default: shipped)")
     p.add_argument("--out", metavar="FILE.json", help="write all numbers here as well")
+    p.add_argument("--overwrite", action="store_true", help="replace FILE.json if it exists")
 
 
 def _evaluate(a) -> None:
     from sst_tutorial.baselines import BASELINES
     from sst_tutorial.evaluation import evaluate, table
     from sst_tutorial.reconstruction import as_method
+    from sst_tutorial.results import write_results
 
     names = a.methods or ["network", *BASELINES]
     unknown = [name for name in names if name != "network" and name not in BASELINES]
@@ -599,11 +696,31 @@ def _evaluate(a) -> None:
         )
     if a.model is not None and "network" not in names:
         raise ValueError(f"--model {a.model} has no use without network among --methods")
-    if a.out is not None and Path(a.out).is_dir():
-        raise ValueError(f"--out {a.out} is a folder; name a .json file to write")
+    out = None if a.out is None else _checked_output(a.out, a.overwrite, suffixes=(".json",))
     methods = {n: as_method(a.model) if n == "network" else BASELINES[n] for n in names}
     regimes = ("cloudy", "clear") if a.regime == "both" else (a.regime,)
-    print(table(evaluate(methods, regimes, a.months, a.out)))
+    if a.months == "benchmark" and "network" in names:
+        _warn_of_test_years(a.model)
+    results = evaluate(methods, regimes, a.months)
+    if out is not None:
+        write_results({"command": a.command_line, **results}, out)
+    print(table(results))
+
+
+def _warn_of_test_years(model) -> None:
+    """A network that learned from the benchmark's years must not be judged on them."""
+    from sst_tutorial.benchmark import TEST_YEARS
+    from sst_tutorial.weights import find_weights, read_metadata
+
+    years = read_metadata(find_weights(model))["about"].get("years") or {}
+    first, last = TEST_YEARS
+    for name, (begin, end) in years.items():
+        if begin <= last and first <= end:
+            warnings.warn(
+                f"--model {model} saw {begin}-{end} ({name}), the benchmark is {first}-{last}: if "
+                "its data were those of the benchmark, the score says nothing",
+                stacklevel=2,
+            )
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import xarray as xr
 from dask.array.core import normalize_chunks
 
@@ -67,19 +66,16 @@ MASK_NAMES = {
 MASK_STANDARD_NAMES = {"land_binary_mask", "sea_binary_mask", "land_area_fraction"}
 WATER = ("water", "sea", "ocean", "open")  # how a flag that means water begins, sea_ice included
 KEPT_ATTRIBUTES = ("title", "institution", "source", "references", "license", "product_version")
+# CF attributes of what the package writes.
+SST_ATTRIBUTES = {"standard_name": "sea_surface_temperature", "units": "degree_Celsius"}
+AXIS_ATTRIBUTES = {
+    "time": {"standard_name": "time", "axis": "T"},
+    "lat": {"standard_name": "latitude", "units": "degrees_north", "axis": "Y"},
+    "lon": {"standard_name": "longitude", "units": "degrees_east", "axis": "X"},
+}
 KELVIN = 273.15
 COLDEST, HOTTEST = -5.0, 50.0  # degC; no sea is outside, so what lies outside is a fill or a fault
 IN_MEMORY = 256 * 2**20  # bytes of float32 up to which the data are read at once
-
-
-def shared_data() -> Path | None:
-    """Folder of the real sample data, or None where there is none.
-
-    It is `$SST_TUTORIAL_DATA` if that is set, else `../shared/data` beside the source tree.
-    """
-    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
-    folder = Path(os.environ.get("SST_TUTORIAL_DATA") or beside)
-    return folder if folder.is_dir() else None
 
 
 def open_sst(path, variable: str | None = None, units: str | None = None) -> xr.Dataset:
@@ -131,70 +127,6 @@ def open_sst(path, variable: str | None = None, units: str | None = None) -> xr.
     else:
         sst = sst.where(ocean)
     return _labelled(sst, ocean, datasets[0].attrs)
-
-
-def daily_climatology(daily, years: tuple[int, int] | None = None) -> xr.DataArray:
-    """Mean SST of each day of the year, smoothed over 31 days, wrapping around New Year.
-
-    Parameters
-    ----------
-    daily : the Dataset of `open_sst`, or its `sst` (time, lat, lon) in degC; gaps may be NaN.
-    years : first and last year to use, both included; None for all of them.
-
-    Returns
-    -------
-    DataArray (dayofyear, lat, lon) float32 in degC, dayofyear = 1..366. Each value is the mean of
-    every observation within 15 days of that day of year, whichever the year; NaN where there is
-    none. Day 60 is 29 February in leap years and 1 March in others, as in numpy and pandas.
-
-    Raises ValueError when `years` selects no day, or the days do not reach round the year.
-    """
-    sst = daily["sst"] if isinstance(daily, xr.Dataset) else daily
-    if years is not None:
-        first, last = years
-        sst = sst.sel(time=(sst["time"].dt.year >= first) & (sst["time"].dt.year <= last))
-    if sst.sizes["time"] == 0:
-        raise ValueError(f"years={years} selects no day of daily; choose years that it holds")
-    by_day = sst.groupby("time.dayofyear")
-    every_day = np.arange(1, 367)
-    total = _around(by_day.sum("time").reindex(dayofyear=every_day, fill_value=0.0))
-    count = _around(by_day.count("time").reindex(dayofyear=every_day, fill_value=0))
-    days = np.unique(sst["time"].dt.dayofyear)
-    longest = np.diff(np.append(days, days[0] + 366)).max()
-    if longest > 31:
-        raise ValueError(
-            f"daily holds {days.size} of the 366 days of the year, with a hole of {longest - 1} "
-            "days; a climatology needs a whole year at least"
-        )
-    mean = (total / count.where(count > 0)).astype("float32").transpose("dayofyear", ...)
-    mean.attrs = {"units": "degree_Celsius", "long_name": "climatological sea surface temperature"}
-    return mean.rename("climatology")
-
-
-def climatology_for(climatology, time) -> xr.DataArray:
-    """Climatology of given days: (T, lat, lon) in degC with the coordinate `time`.
-
-    `climatology` is the result of `daily_climatology`; `time` holds T dates (DataArray, index,
-    array or list). Raises ValueError where `climatology` has no dayofyear axis of 1..366.
-    """
-    if isinstance(climatology, xr.Dataset):
-        climatology = climatology["climatology"]
-    if "dayofyear" not in climatology.dims or climatology.sizes["dayofyear"] != 366:
-        raise ValueError(
-            f"climatology has the axes {dict(climatology.sizes)}; it needs dayofyear of length "
-            "366, as daily_climatology returns"
-        )
-    time = pd.DatetimeIndex(np.atleast_1d(time)).as_unit("ns")
-    day = xr.DataArray(time, dims="time", coords={"time": time}).dt.dayofyear
-    picked = climatology.sel(dayofyear=day).drop_vars("dayofyear")
-    return picked.transpose("time", "lat", "lon")
-
-
-def _around(field: xr.DataArray) -> xr.DataArray:
-    """Sum over the 31 days around each day of the year, day 366 being followed by day 1."""
-    wide = field.pad(dayofyear=15, mode="wrap")  # (396, lat, lon)
-    wide = wide.assign_coords(dayofyear=np.arange(-14, 382))
-    return wide.rolling(dayofyear=31, center=True).sum().sel(dayofyear=slice(1, 366))
 
 
 def _open_all(path) -> tuple[list[str], list[xr.Dataset]]:
@@ -644,14 +576,9 @@ def _observed_or_coast(sst: xr.DataArray) -> xr.DataArray:
 def _labelled(sst: xr.DataArray, ocean: xr.DataArray, attributes: dict) -> xr.Dataset:
     """The finished Dataset with CF attributes and what the source says of itself."""
     out = xr.Dataset({"sst": sst, "ocean_mask": ocean}).drop_encoding()
-    out["sst"].attrs = {
-        "standard_name": "sea_surface_temperature",
-        "long_name": "daily sea surface temperature",
-        "units": "degree_Celsius",
-    }
+    out["sst"].attrs = SST_ATTRIBUTES | {"long_name": "daily sea surface temperature"}
     out["ocean_mask"].attrs = {"long_name": "ocean", "comment": "1 = ocean, 0 = land"}
-    out["time"].attrs = {"standard_name": "time", "axis": "T"}
-    out["lat"].attrs = {"standard_name": "latitude", "units": "degrees_north", "axis": "Y"}
-    out["lon"].attrs = {"standard_name": "longitude", "units": "degrees_east", "axis": "X"}
+    for axis, axis_attributes in AXIS_ATTRIBUTES.items():
+        out[axis].attrs = dict(axis_attributes)
     out.attrs = {k: attributes[k] for k in KEPT_ATTRIBUTES if k in attributes}
     return out

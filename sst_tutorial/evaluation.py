@@ -1,52 +1,21 @@
 """How good is a monthly mean? The same questions put to every method, on the same months.
 
-    sst-tutorial evaluate --regime cloudy --out scores.json
-
-scores the network and its classical rivals on the 48 real months of the benchmark; `--months
-simulated` does the same on simulated seas far from Tasmania. A method is any
-`predict(sst, ocean_mask, climatology)` returning the mean of the month (H, W) in degC, finite over
-ocean. Chapter: *Judging a reconstruction*.
+A method is any `predict(month) -> (H, W)` degC, finite over the ocean; the months come from
+`benchmark.py`, numbers are written by `results.py`. `sst-tutorial evaluate` does all three.
+Chapter: *Judging a reconstruction*.
 """
 
-import importlib.util
-import json
-import sys
 import time as clock
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import torch
 from scipy import ndimage
 
-from sst_tutorial.data import shared_data
-from sst_tutorial.simulate import climatological_sst, observe, simulate_clouds, simulate_ocean
+from sst_tutorial.benchmark import MONTHS
 
 SELDOM = 3  # a cell seen on at most this many days of its month is "seldom seen"
 CLOUD_EDGES = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0)  # share of the month's days hidden
 COAST_EDGES = (0, 2, 4, 8, 16, np.inf)  # cells
-# Seas of the simulated months: far from Tasmania, both hemispheres, tropics to subpolar.
-REGIONS = {
-    "North Atlantic": ((36.0, 44.0), (-50.0, -42.0)),
-    "equatorial Pacific": ((-4.0, 4.0), (-130.0, -122.0)),
-    "Mediterranean": ((35.0, 43.0), (1.0, 9.0)),
-    "Southern Ocean": ((-58.0, -50.0), (80.0, 88.0)),
-    "Kuroshio": ((30.0, 38.0), (141.0, 149.0)),
-    "Benguela": ((-33.0, -25.0), (9.0, 17.0)),
-}
-
-
-@dataclass
-class Month:
-    """One month to be judged on: what was seen, what is known before, and the truth."""
-
-    sst: np.ndarray  # (T, H, W) degC, NaN = gap or land
-    ocean_mask: np.ndarray  # (H, W) bool
-    climatology: np.ndarray | None  # (T, H, W) degC
-    truth: np.ndarray  # (H, W) degC, mean of all T days
-    lat: np.ndarray  # (H,) degrees north
-    name: str
 
 
 # ---------------------------------------------------------------- metrics of an error
@@ -66,11 +35,6 @@ def bias(error, weights=None):
 def centred_rmse(error, weights=None):
     """RMSE of one map's `error` once its own mean is taken away: is the pattern right?"""
     return rmse(error - bias(error, weights), weights)
-
-
-def cos_lat_weights(lat, W):
-    """Area weights cos(lat) (H, W), for regions so tall that cells differ in size."""
-    return np.repeat(np.cos(np.deg2rad(np.asarray(lat, dtype=float)))[:, None], W, axis=1)
 
 
 def distance_to_coast(ocean_mask):
@@ -196,83 +160,19 @@ def difference_interval(a, b, **bootstrap):
     )
 
 
-# ---------------------------------------------------------------- months to judge on
-
-
-def benchmark_folder():
-    """Folder of the fixed benchmark (beside the shared data), or None where it is absent."""
-    data = shared_data()
-    folder = None if data is None else data.parent / "benchmark"
-    return folder if folder is not None and (folder / "score.py").is_file() else None
-
-
-def benchmark_module():
-    """The benchmark's own score.py. FileNotFoundError where the benchmark is absent."""
-    folder = benchmark_folder()
-    if folder is None:
-        raise FileNotFoundError(
-            "no benchmark beside the shared data: set SST_TUTORIAL_DATA, or use --months simulated"
-        )
-    spec = importlib.util.spec_from_file_location("benchmark_score", folder / "score.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # its dataclass looks itself up by name
-    spec.loader.exec_module(module)
-    return module
-
-
-def benchmark_months(regime="cloudy"):
-    """The 48 real months of 2013-2016 with the benchmark's climatology of 1982-2010."""
-    if regime not in ("cloudy", "clear"):
-        raise ValueError(f"regime must be 'cloudy' or 'clear', got {regime!r}")
-    module = benchmark_module()
-    climatology = module._climatology()
-    return [
-        Month(c.sst, c.ocean, climatology(c), truth, c.lat, str(c.time[0].astype("datetime64[M]")))
-        for c, truth in module.cases(regime)
-    ]
-
-
-def simulated_months(regime="cloudy", per_region=6, size=32, noise=0.3, seed=1000):
-    """Months of simulated 0.25 degree seas in `REGIONS`, every second month of a year.
-
-    Climatology is the simulator's own zonal mean; clouds hide 91 % (cloudy) or 64 % (clear), as
-    in the benchmark. Seeds start at `seed`, apart from those used for training.
-    """
-    cover = {"cloudy": 0.91, "clear": 0.64}.get(regime)
-    if cover is None:
-        raise ValueError(f"regime must be 'cloudy' or 'clear', got {regime!r}")
-    months = []
-    for region, (lat, lon) in REGIONS.items():
-        for start in pd.date_range("2001-01", periods=per_region, freq="2MS"):
-            number = seed + len(months)
-            days = start.days_in_month
-            daily = simulate_ocean(lat, lon, (size, size), str(start.date()), days, number)
-            seen = observe(daily, simulate_clouds(daily, cover, number), noise, number)
-            mean = climatological_sst(daily.lat.values, daily.time.dt.dayofyear.values)
-            months.append(Month(
-                seen.sst.values,
-                daily.ocean_mask.values,
-                np.repeat(mean[:, :, None], size, axis=2).astype(np.float32),
-                daily.sst.values.mean(0),
-                daily.lat.values,
-                f"{region} {start:%Y-%m}",
-            ))
-    return months
-
-
 # ---------------------------------------------------------------- scoring
 
 
 def _predict(predict, name, month):
     """One checked prediction (H, W) and the seconds it took."""
     start = clock.perf_counter()
-    prediction = np.asarray(predict(month.sst, month.ocean_mask, month.climatology), dtype=float)
+    prediction = np.asarray(predict(month), dtype=float)
     seconds = clock.perf_counter() - start
     if prediction.shape != month.truth.shape:
         raise ValueError(
             f"{name} must return shape {month.truth.shape} for {month.name}, got {prediction.shape}"
         )
-    bad = int((~np.isfinite(prediction[month.ocean_mask])).sum())
+    bad = int((~np.isfinite(prediction[month.ocean])).sum())
     if bad:
         raise ValueError(
             f"{name} left {bad} ocean cells of {month.name} without a finite value: "
@@ -281,60 +181,58 @@ def _predict(predict, name, month):
     return prediction, seconds
 
 
-def score_months(methods, months, area_weights=False):
+def score_months(methods, months):
     """Put every method to every question on the same months.
 
-    methods: dict name -> predict(sst, ocean_mask, climatology) -> (H, W) degC.
-    months: list of `Month`, in time order. area_weights: weigh cells by cos(lat).
+    methods: dict name -> predict(month) -> (H, W) degC.
+    months: list of `Month` with their truth, in time order.
     Returns dict name -> dict of plain numbers and lists, ready for JSON; errors in K, lengths in
     cells. ValueError names the method and month of a prediction that is not finite over ocean.
     """
     if not months:
         raise ValueError("months is empty: give at least one Month")
-    return {name: _score(predict, name, months, area_weights) for name, predict in methods.items()}
+    return {name: _score(predict, name, months) for name, predict in methods.items()}
 
 
-def _score(predict, name, months, area_weights):
-    parts = {key: [] for key in ("error", "weight", "days_seen", "hidden", "coast", "steps")}
+def _score(predict, name, months):
+    parts = {key: [] for key in ("error", "days_seen", "hidden", "coast", "steps")}
     by_month = {key: [] for key in ("name", "rmse", "square_sum", "weight_sum")}
     centred, seconds, spectra = [], [], []
     for month in months:
-        ocean = month.ocean_mask
+        ocean = month.ocean
         if not ocean.any():
             raise ValueError(f"{month.name} has no ocean cell: leave it out")
         prediction, took = _predict(predict, name, month)
         error = (prediction - month.truth)[ocean]
         H, W = ocean.shape
-        weight = cos_lat_weights(month.lat, W)[ocean] if area_weights else np.ones(error.size)
-        days_seen = np.isfinite(month.sst).sum(0)[ocean]
+        days_seen = month.observed.sum(0)[ocean]
         parts["error"].append(error)
-        parts["weight"].append(weight)
         parts["days_seen"].append(days_seen)
         parts["hidden"].append(1 - days_seen / len(month.sst))
         parts["coast"].append(distance_to_coast(ocean)[ocean])
         parts["steps"].append(gradient_errors(prediction, month.truth, ocean))
         by_month["name"].append(month.name)
-        by_month["rmse"].append(rmse(error, weight))
-        by_month["square_sum"].append(float(np.sum(weight * error**2)))
-        by_month["weight_sum"].append(float(weight.sum()))
-        centred.append(centred_rmse(error, weight) ** 2 * weight.sum())
+        by_month["rmse"].append(rmse(error))
+        by_month["square_sum"].append(float(np.sum(error**2)))
+        by_month["weight_sum"].append(float(error.size))
+        centred.append(centred_rmse(error) ** 2 * error.size)
         seconds.append(took)
         if min(H, W) >= 8:
             spectra.append(_spectra_of(prediction, month))
-    error, weight, days_seen, hidden, coast, steps = (np.concatenate(p) for p in parts.values())
+    error, days_seen, hidden, coast, steps = (np.concatenate(p) for p in parts.values())
     seldom, never = days_seen <= SELDOM, days_seen == 0
     return {
-        "rmse": rmse(error, weight),
+        "rmse": rmse(error),
         "rmse_interval": _interval(by_month),
-        "bias": bias(error, weight),
-        "centred_rmse": float(np.sqrt(np.sum(centred) / weight.sum())),
-        "rmse_seldom_seen": rmse(error[seldom], weight[seldom]),
-        "rmse_never_seen": rmse(error[never], weight[never]),
+        "bias": bias(error),
+        "centred_rmse": float(np.sqrt(np.sum(centred) / error.size)),
+        "rmse_seldom_seen": rmse(error[seldom]),
+        "rmse_never_seen": rmse(error[never]),
         "share_seldom_seen": float(seldom.mean()),
         "share_never_seen": float(never.mean()),
         "gradient_rmse": rmse(steps),
-        "by_cloud_fraction": rmse_by(error, hidden, CLOUD_EDGES, weight),
-        "by_distance_to_coast": rmse_by(error, coast, COAST_EDGES, weight),
+        "by_cloud_fraction": rmse_by(error, hidden, CLOUD_EDGES),
+        "by_distance_to_coast": rmse_by(error, coast, COAST_EDGES),
         "spectrum": _spectrum(spectra),
         "seconds_per_month": float(np.median(seconds)),
         "by_month": by_month,
@@ -350,9 +248,9 @@ def _interval(by_month):
 
 def _spectra_of(prediction, month):
     """(wavenumber, PSD of truth, of prediction, of error), of departures from climatology."""
-    prior = 0.0 if month.climatology is None else month.climatology.mean(0)
+    prior = month.prior_mean
     fields = (month.truth - prior, prediction - prior, prediction - month.truth)
-    powers = [power_spectrum(field, month.ocean_mask) for field in fields]
+    powers = [power_spectrum(field, month.ocean) for field in fields]
     return np.stack([powers[0][0], *(p for _, p in powers)])  # (4, rings)
 
 
@@ -369,56 +267,24 @@ def _spectrum(spectra):
     }
 
 
-MONTHS = {"benchmark": benchmark_months, "simulated": simulated_months}
+# ---------------------------------------------------------------- all of it
 
 
-def evaluate(methods, regimes=("cloudy", "clear"), months="benchmark", out=None):
-    """Score `methods` on every regime and write the numbers to `out` (.json) if given.
+def evaluate(methods, regimes=("cloudy", "clear"), months="benchmark"):
+    """Score `methods` on every regime of one kind of months.
 
-    methods: dict name -> predict, as for `score_months`. months: 'benchmark' or 'simulated'.
+    methods: dict name -> predict, as for `score_months`. months: a key of `benchmark.MONTHS`.
     Returns {"months", "threads", "regimes": {regime: {"n_months", "methods": ...}}}.
     """
     if months not in MONTHS:
         raise ValueError(f"months must be one of {', '.join(MONTHS)}, got {months!r}")
-    results = {"months": months, "threads": torch.get_num_threads(), "regimes": {}}
+    scored = {"months": months, "threads": torch.get_num_threads(), "regimes": {}}
     for regime in regimes:
         chosen = MONTHS[months](regime)
-        scores = score_months(methods, chosen)
-        results["regimes"][regime] = {"n_months": len(chosen), "methods": scores}
-    if out is not None:
-        write_results(results, out)
-    return results
-
-
-def write_results(results, path):
-    """Write nested numbers as strict JSON: 6 significant digits, null for NaN and infinity."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(_rounded(results), indent=1, allow_nan=False) + "\n")
-
-
-def read_results(name):
-    """Numbers that `write_results` left in the book's folder of results, or None.
-
-    The folder comes with the source tree, not with the installed package. Where the file is
-    absent, says so in one line: the command that makes each file stands beside it in the book.
-    """
-    for folder in (Path(__file__).parents[1] / "book" / "results", Path.cwd().parent / "results"):
-        path = folder / f"{name}.json"
-        if path.is_file():
-            return json.loads(path.read_text())
-    print(f"{name}.json is not here: it comes with a clone of the book, in book/results.")
-    return None
-
-
-def _rounded(x):
-    if isinstance(x, dict):
-        return {key: _rounded(value) for key, value in x.items()}
-    if isinstance(x, (list, tuple)):
-        return [_rounded(value) for value in x]
-    if isinstance(x, float):
-        return float(f"{x:.6g}") if np.isfinite(x) else None
-    return x
+        scored["regimes"][regime] = {
+            "n_months": len(chosen), "methods": score_months(methods, chosen)
+        }
+    return scored
 
 
 def table(results):

@@ -1,12 +1,13 @@
-"""From one month of gappy anomalies to what the network reads, and back to kelvin.
+"""One month, twice: `Month` in degC (numpy) for people, `Batch` in K (torch) for networks.
 
-`predict` is the one path from observations to a monthly map: training, evaluation and
-`reconstruct` all use it. The network reads anomalies divided by a fixed `scale` and learns what a
-cheap first guess gets wrong (chapters *Tensors of the sea*, *The loss and the loop*).
-`MonthDataset` serves the calendar months of your own series to a PyTorch `DataLoader`.
+`Batch.of(months)` is the only way from one to the other and the only place where anything is
+padded. Both are checked once, when they are made, so that what works on them needs no guards.
+Masks have one polarity: `observed`, `ocean` and `exists` are True where there is something.
+Chapter *Tensors of the sea*.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 import pandas as pd
@@ -15,81 +16,213 @@ import xarray as xr
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from sst_tutorial.baselines import background, gaussian_mean
-from sst_tutorial.data import climatology_for
-from sst_tutorial.model import SpatioTemporalModel
+from sst_tutorial.data import COLDEST, HOTTEST
+from sst_tutorial.prior import climatology_for, is_global, month_prior
 
-DAYS = 31  # every month is padded to this length
+DAYS = 31  # every month of a batch is padded to this length
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What belongs to a set of weights beside the weights.
+class Month:
+    """One calendar month of gappy daily maps, what was known before, and the truth if it is known.
 
-    scale: K by which anomalies are divided, about their spread in the training data.
+    Args:
+        sst: (T, H, W) degC, anything that is not finite = gap; days that are absent are all gaps.
+        ocean: (H, W) bool, True = sea; what stands on land is forgotten.
+        prior: (T, H, W) degC, finite over the ocean; None = the smooth prior of the month itself.
+        truth: (H, W) degC, the mean of all days, finite over the ocean, or None.
+        lat: (H,) degrees north, or None.
+        name: what messages and tables call it.
+
+    Raises ValueError, naming what was seen, where shapes or types do not fit and where a value is
+    one that no sea has (`COLDEST`..`HOTTEST` degC): kelvin and fill values end here.
     """
 
-    scale: float = 1.0
+    sst: np.ndarray
+    ocean: np.ndarray
+    prior: np.ndarray | None = None
+    truth: np.ndarray | None = None
+    lat: np.ndarray | None = None
+    name: str = "the month"
 
     def __post_init__(self):
-        if not self.scale > 0:
-            raise ValueError(f"scale must be positive, got {self.scale}")
+        sst, ocean = np.asarray(self.sst), np.asarray(self.ocean)
+        if sst.ndim != 3 or not 1 <= len(sst) <= DAYS:
+            raise ValueError(f"sst must be (T, H, W) with 1 to {DAYS} days, got shape {sst.shape}")
+        if ocean.shape != sst.shape[1:] or ocean.dtype != bool:
+            raise ValueError(
+                f"ocean must be bool of shape {sst.shape[1:]}, True = sea, "
+                f"got {ocean.dtype} {ocean.shape}"
+            )
+        sst = np.where(ocean & np.isfinite(sst), sst, np.nan)
+        self._check_sea("sst", sst)
+        prior = month_prior(sst, ocean) if self.prior is None else np.asarray(self.prior)
+        self._check_field("prior", prior, sst.shape, ocean)
+        if self.truth is not None:
+            self._check_field("truth", np.asarray(self.truth), ocean.shape, ocean)
+        for name, value in (("sst", sst), ("ocean", ocean), ("prior", prior)):
+            object.__setattr__(self, name, value)  # the class is frozen for everybody else
+
+    def _check_field(self, name, field, shape, ocean):
+        if field.shape != shape:
+            raise ValueError(f"{name} of {self.name} must have shape {shape}, got {field.shape}")
+        known = field[..., ocean]
+        if not np.isfinite(known).all():
+            raise ValueError(f"{name} of {self.name} has gaps over the ocean: fill them first")
+        self._check_sea(name, known)
+
+    def _check_sea(self, name, values):
+        low, high = np.nanmin(values, initial=np.inf), np.nanmax(values, initial=-np.inf)
+        if low < COLDEST or high > HOTTEST:
+            odd = high if high > HOTTEST else low
+            raise ValueError(
+                f"{name} of {self.name} must be a sea in degC, {COLDEST:g} to {HOTTEST:g}, but "
+                f"holds {odd:.1f}; if it is in K, subtract 273.15; a fill value must become NaN"
+            )
+
+    @property
+    def observed(self) -> np.ndarray:
+        """(T, H, W) bool, True = seen; never on land."""
+        return np.isfinite(self.sst)
+
+    @property
+    def prior_mean(self) -> np.ndarray:
+        """(H, W) degC, the mean of the prior over the days."""
+        return self.prior.mean(0, dtype=np.float64)
+
+    @property
+    def anomaly(self) -> np.ndarray:
+        """(T, H, W) K, observations minus prior, NaN = gap."""
+        return self.sst - self.prior
+
+    def complete(self, anomaly) -> np.ndarray:
+        """Prior mean plus a mean anomaly (H, W) K: degC over the ocean, NaN on land."""
+        return np.where(self.ocean, self.prior_mean + anomaly, np.nan)
+
+    def cut(self, rows, cols) -> "Month":
+        """The same month on some rows and columns (index arrays or slices)."""
+        part = np.ix_(rows, cols) if isinstance(rows, np.ndarray) else (rows, cols)
+        return Month(
+            self.sst[:, *part],
+            self.ocean[part],
+            self.prior[:, *part],
+            None if self.truth is None else self.truth[part],
+            None if self.lat is None else self.lat[rows],
+            self.name,
+        )
 
 
-def predict(
-    model: SpatioTemporalModel,
-    settings: Settings,
-    anomaly: Tensor,
-    missing: Tensor,
-    land: Tensor,
-    days_mask: Tensor | None = None,
-) -> tuple[Tensor, Tensor]:
-    """Mean anomaly of the month, and the first guess the network started from: two (B, H, W) in K.
+@dataclass(frozen=True)
+class Batch:
+    """Months as a network reads them: anomalies in K on one device, padded to one shape.
 
-    anomaly: (B, T, H, W) K, anything where missing. missing: same shape, bool, True = cloud or
-    land. land: (B, H, W) bool. days_mask: (B, T) bool, True = a day that does not exist.
-
-    The first guess is the space-time Gaussian, or, for a model with passes, its own corrections.
+    anomaly (B, T, H, W) K, 0 where not observed. observed (B, T, H, W) bool, True = seen.
+    ocean (B, H, W) bool, True = sea. exists (B, T) bool, True = a day of the month (False pads
+    short months). target (B, H, W) K, the mean anomaly of all days, 0 on land, or None.
+    prior (B, H, W) degC, what to add for a temperature, or None.
     """
-    missing = missing | land[:, None]
-    if days_mask is not None:
-        missing = missing | days_mask[:, :, None, None]
-    data = (anomaly / settings.scale)[:, None]  # (B, 1, T, H, W)
-    if model.corrections is not None:
-        maps = model(data, missing[:, None], land, days_mask, return_first_guess=True)
-        monthly, first_guess = (settings.scale * x for x in maps)
-        return monthly, first_guess
-    first_guess = gaussian_mean(anomaly, ~missing, days_mask=days_mask)  # (B, H, W)
-    residual = model(data, missing[:, None], land, days_mask)  # (B, H, W)
-    return first_guess + settings.scale * residual, first_guess
+
+    anomaly: Tensor
+    observed: Tensor
+    ocean: Tensor
+    exists: Tensor
+    target: Tensor | None = None
+    prior: Tensor | None = None
+
+    def __post_init__(self):
+        if self.anomaly.ndim != 4:
+            raise ValueError(f"anomaly must be (B, T, H, W), got shape {tuple(self.anomaly.shape)}")
+        B, T, H, W = self.anomaly.shape
+        shapes = {"observed": (B, T, H, W), "ocean": (B, H, W), "exists": (B, T)}
+        for name, shape in (shapes | {"target": (B, H, W), "prior": (B, H, W)}).items():
+            tensor = getattr(self, name)
+            if tensor is None and name not in shapes:
+                continue
+            if tuple(tensor.shape) != shape or (name in shapes and tensor.dtype != torch.bool):
+                kind = "bool " * (name in shapes)
+                raise ValueError(
+                    f"{name} must be {kind}{shape}, got {tensor.dtype} {tuple(tensor.shape)}"
+                )
+
+    @classmethod
+    def of(cls, months: Sequence[Month], patch=(1, 1, 1), device="cpu") -> "Batch":
+        """The only crossing from degC to K, from numpy to torch, and the only padding.
+
+        Days are padded to `DAYS`, rows and columns to those of the largest month, all of them up
+        to whole patches (Pt, Ph, Pw). Padding is no ocean, was not observed and does not exist.
+        """
+        months = list(months)
+        if not months:
+            raise ValueError("months is empty: give at least one Month")
+        largest = np.max([(DAYS, *month.ocean.shape) for month in months], axis=0)
+        T, H, W = (-(-n // p) * p for n, p in zip(largest, patch, strict=True))
+        B = len(months)
+        anomaly = np.zeros((B, T, H, W), np.float32)
+        observed = np.zeros((B, T, H, W), bool)
+        ocean, exists = np.zeros((B, H, W), bool), np.zeros((B, T), bool)
+        target, prior = np.zeros((B, H, W), np.float32), np.zeros((B, H, W), np.float32)
+        for b, month in enumerate(months):
+            t, h, w = month.sst.shape
+            seen = month.observed
+            anomaly[b, :t, :h, :w] = np.where(seen, month.anomaly, 0.0)
+            observed[b, :t, :h, :w] = seen
+            ocean[b, :h, :w], exists[b, :t] = month.ocean, True
+            mean = month.prior_mean
+            prior[b, :h, :w] = np.where(month.ocean, mean, 0.0)
+            if month.truth is not None:
+                target[b, :h, :w] = np.where(month.ocean, month.truth - mean, 0.0)
+        if any(month.truth is None for month in months):
+            target = None
+        arrays = (anomaly, observed, ocean, exists, target, prior)
+        return cls(*(None if x is None else torch.from_numpy(x).to(device) for x in arrays))
+
+    @property
+    def inputs(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """What an estimator is called with: anomaly, observed, ocean, exists."""
+        return self.anomaly, self.observed, self.ocean, self.exists
+
+    def __len__(self) -> int:
+        return len(self.anomaly)
+
+    def __getitem__(self, index) -> "Batch":
+        """Some of its samples: a slice or an index tensor."""
+        parts = (getattr(self, field.name) for field in fields(self))
+        return Batch(*(None if x is None else x[index] for x in parts))
 
 
-def padded_month(values, seen, day, length: int) -> tuple[np.ndarray, ...]:
-    """A month as the network wants it: always `DAYS` long, 0 where nothing was seen.
+# ---------------------------------------------------------------- months of a series
 
-    values: (t, H, W) K of the t days there are. seen: the same shape, bool. day: (t,) their places
-    in the month, from 0; the others count as not seen. length: days of the month. Returns anomaly
-    (T, H, W) float32, missing (T, H, W) bool, days_mask (T,) bool, True = no such day.
+
+def month_of(daily: xr.Dataset, period: pd.Period, climatology=None, truth=None) -> Month:
+    """One calendar month of a tidy series (`open_sst` returns one), absent days being gaps.
+
+    climatology: (dayofyear, lat, lon) degC on the same grid, or None. truth: (H, W) or None.
     """
-    anomaly = np.zeros((DAYS, *values.shape[1:]), "float32")
-    missing = np.ones(anomaly.shape, dtype=bool)
-    anomaly[day], missing[day] = np.where(seen, values, 0.0), ~seen
-    return anomaly, missing, np.arange(DAYS) >= length
+    days = pd.date_range(period.start_time, periods=period.days_in_month)
+    ocean = daily["ocean_mask"].values
+    here = daily["sst"].sel(time=daily.indexes["time"].to_period("M") == period)
+    sst = np.full((len(days), *ocean.shape), np.nan, dtype=np.float32)  # (T, H, W)
+    sst[here.indexes["time"].day - 1] = here.values
+    if climatology is not None:
+        climatology = climatology_for(climatology, days).values  # (T, H, W)
+    prior = month_prior(
+        np.where(ocean & np.isfinite(sst), sst, np.nan),
+        ocean,
+        climatology,
+        is_global(daily["lon"].values),
+    )
+    return Month(sst, ocean, prior, truth, daily["lat"].values, str(period))
 
 
 class MonthDataset(Dataset):
-    """The calendar months of a series of gappy daily maps, each with the truth that is known.
+    """The calendar months of a series of gappy daily maps, each a `Month` with its truth.
 
-    Item i is a dict of tensors, ready for the default collate of `DataLoader`:
-    anomaly (T, H, W) K, 0 where missing; missing (T, H, W) bool; land (H, W) bool; days_mask (T,)
-    bool, True = padding of a short month; target (H, W) K, the mean anomaly of the complete days;
-    baseline (H, W) K, the space-time Gaussian; prior (H, W) degC, what to add for a temperature.
-    T is always 31.
+    For a PyTorch loader: `DataLoader(months, batch_size=8, collate_fn=Batch.of)`.
 
     Args:
         gappy: `sst` (time, lat, lon) degC with gaps and `ocean_mask`, as `observe` returns it.
         complete: the same days without gaps, the truth.
-        climatology: of `daily_climatology`, or None: a smooth background of the month itself.
+        climatology: of `daily_climatology`, or None: a smooth prior of the month itself.
         years: (first, last) year, both included, to split by time; None = all.
     """
 
@@ -103,42 +236,13 @@ class MonthDataset(Dataset):
         if gappy.sizes["time"] == 0:
             raise ValueError(f"years={years} leaves no day of the series")
         self.gappy, self.complete, self.climatology = gappy, complete, climatology
-        self.ocean = gappy["ocean_mask"].values
-        self.month_of_day = pd.DatetimeIndex(gappy["time"].values).to_period("M")
-        self.months = self.month_of_day.unique()
+        self.periods = gappy.indexes["time"].to_period("M").unique()
 
     def __len__(self) -> int:
-        return len(self.months)
+        return len(self.periods)
 
-    def __getitem__(self, i: int) -> dict[str, Tensor]:
-        days = np.flatnonzero(self.month_of_day == self.months[i])
-        sst = self.gappy["sst"].isel(time=days).values  # (t, H, W), t <= 31
-        truth = self.complete["sst"].isel(time=days).values
-        prior = self._prior(sst, self.gappy["time"].isel(time=days))
-        seen = np.isfinite(sst) & self.ocean
-        month = self.months[i]
-        day = self.gappy.indexes["time"].day[days] - 1
-        anomaly, missing, days_mask = padded_month(sst - prior, seen, day, month.days_in_month)
-        target = np.where(self.ocean, (truth - prior).mean(0), 0.0).astype("float32")
-        if not np.isfinite(target).all():
-            raise ValueError(
-                f"complete or climatology has gaps over the ocean in {month}: fill them first, a "
-                "target must be known everywhere"
-            )
-        item = {
-            "anomaly": torch.from_numpy(anomaly),
-            "missing": torch.from_numpy(missing),
-            "land": torch.from_numpy(~self.ocean),
-            "days_mask": torch.from_numpy(days_mask),
-            "target": torch.from_numpy(target),
-            "prior": torch.from_numpy(prior.mean(0).astype("float32")),
-        }
-        item["baseline"] = gaussian_mean(
-            item["anomaly"][None], ~item["missing"][None], days_mask=item["days_mask"][None]
-        )[0]
-        return item
-
-    def _prior(self, sst, time) -> np.ndarray:
-        if self.climatology is None:
-            return background(sst, self.ocean)
-        return climatology_for(self.climatology, time).values
+    def __getitem__(self, i: int) -> Month:
+        period = self.periods[i]
+        here = self.complete.indexes["time"].to_period("M") == period
+        truth = self.complete["sst"].sel(time=here).values.mean(0)  # (H, W)
+        return month_of(self.gappy, period, self.climatology, truth)

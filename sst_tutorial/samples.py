@@ -4,54 +4,26 @@ Each batch is new: a piece of complete ocean (real analyses where given, and sim
 clouds drawn over it, retrieval noise added. The truth is the mean of the complete days. A batch
 depends on (seed, step) alone, so a resumed run sees what the killed one would have seen (chapter
 *The loss and the loop*).
+
+The batches of `AHEAD` steps are made together: a sample takes some sixty small operations, and
+started one batch at a time they kept a CPU busy for 10 of the 41 ms that an H100 needed for a step.
 """
 
 import math
 import zipfile
-from dataclasses import dataclass
 
 import numpy as np
 import torch
-import xarray as xr
 from torch import Tensor
 
+from sst_tutorial.benchmark import NOISE, always_there
 from sst_tutorial.coast import ocean_mask
-from sst_tutorial.data import climatology_for, daily_climatology
-from sst_tutorial.months import DAYS, padded_month
+from sst_tutorial.months import DAYS, Batch
 from sst_tutorial.simulate import cloud_masks, ocean_anomalies
 
-NOISE = 0.3  # K, standard deviation of a satellite retrieval
+AHEAD = 4  # steps
+PARTS = 8  # of the samples made together; those of a part share their turn
 MARGIN = 8  # simulated pieces are this much larger than a sample and are cropped at random
-
-
-@dataclass
-class Batch:
-    """Samples as `months.predict` takes them, with their truth.
-
-    anomaly (B, T, H, W) K; missing the same shape, True = cloud or land; land (B, H, W), True =
-    land; days_mask (B, T), True = a day that does not exist; target (B, H, W) K.
-    """
-
-    anomaly: Tensor
-    missing: Tensor
-    land: Tensor
-    days_mask: Tensor
-    target: Tensor
-
-    def __len__(self) -> int:
-        return len(self.anomaly)
-
-    def part(self, start: int, stop: int) -> "Batch":
-        return Batch(**{name: tensor[start:stop] for name, tensor in vars(self).items()})
-
-
-def real_anomalies(daily: xr.Dataset, clim_years: tuple[int, int]) -> xr.DataArray:
-    """Anomalies (time, lat, lon) in K of a complete daily series, land NaN.
-
-    daily: as `open_sst` returns it. clim_years: first and last year of the climatology.
-    """
-    climatology = daily_climatology(daily, clim_years)
-    return (daily["sst"] - climatology_for(climatology, daily.time)).load()
 
 
 def random_coasts(n: int, size: int, seed: int, degrees=0.25) -> np.ndarray:
@@ -120,6 +92,7 @@ class SampleMaker:
         self.host = torch.Generator().manual_seed(seed)  # numbers the host needs, without a sync
         self.real, self.real_ocean = self._real(real)
         self.clouds = self._clouds(clouds)
+        self.made = (None, ())  # the block of samples that was made last
         self.coasts = None if coasts is None else torch.as_tensor(coasts, device=self.device)
         if pieces < 4:
             raise ValueError(f"pieces must be at least 4, got {pieces}")
@@ -137,7 +110,7 @@ class SampleMaker:
                 f"real must be (more than {DAYS} days, {self.size}, {self.size}), got "
                 f"{tuple(real.shape)}; cut the region or set size"
             )
-        ocean = _always_there(real.isfinite(), "real")
+        ocean = always_there(real.isfinite(), "real")
         return torch.where(ocean, real, 0.0).half(), ocean
 
     def _clouds(self, clouds):
@@ -153,14 +126,22 @@ class SampleMaker:
         return clouds[order]
 
     def __call__(self, step: int, batch_size: int) -> Batch:
-        """The batch of this step; shapes as in `Batch`."""
-        self.rng.manual_seed(self.seed * 1_000_003 + step)
-        self.host.manual_seed(self.seed * 1_000_003 + step)
-        parts, drawn = [], step * batch_size
-        for n in _split(batch_size, 4):
-            parts.append(self._part(n, _share(self.simulated, drawn, n)))
-            drawn += n
-        return Batch(*(torch.cat(column) for column in zip(*parts, strict=True)))
+        """The batch of this step, with its target."""
+        block = step // AHEAD
+        if self.made[0] != (block, batch_size):
+            self.made = (block, batch_size), self._block(block, AHEAD * batch_size)
+        # Every AHEADth sample, so that each batch has samples of every part.
+        return Batch(*(x[step % AHEAD :: AHEAD].contiguous() for x in self.made[1]))
+
+    def _block(self, block: int, n: int) -> tuple[Tensor, ...]:
+        """n samples, the fields of `Batch`."""
+        self.rng.manual_seed(self.seed * 1_000_003 + block)
+        self.host.manual_seed(self.seed * 1_000_003 + block)
+        parts, drawn = [], block * n
+        for size in _split(n, PARTS):
+            parts.append(self._part(size, _share(self.simulated, drawn, size)))
+            drawn += size
+        return tuple(torch.cat(column) for column in zip(*parts, strict=True))
 
     def _part(self, n: int, simulated: int) -> tuple[Tensor, ...]:
         """n samples that share their flips and turns, `simulated` of them from made-up oceans."""
@@ -170,14 +151,13 @@ class SampleMaker:
         if self._integer(2):
             truth = truth.flip(1)
         length = torch.where(self._uniform(n) < 0.5, DAYS, 28 + self._integers(4, n))
-        day = torch.arange(DAYS, device=self.device)
-        days_mask = day >= length[:, None]  # (n, T)
-        exists = (~days_mask)[:, :, None, None]
-        target = (truth * exists).sum(1) / length[:, None, None]  # (n, H, W)
+        exists = torch.arange(DAYS, device=self.device) < length[:, None]  # (n, T)
+        days = exists[:, :, None, None]
+        target = (truth * days).sum(1) / length[:, None, None]  # (n, H, W)
         noise = torch.where(self._uniform(n) < 0.7, NOISE, 0.1 + 0.4 * self._uniform(n))
-        seen = self._seen(n) & ocean[:, None] & exists
+        observed = self._seen(n) & ocean[:, None] & days
         noisy = truth + noise[:, None, None, None] * self._normal(truth.shape)
-        return torch.where(seen, noisy, 0.0), ~seen, ~ocean, days_mask, target
+        return torch.where(observed, noisy, 0.0), observed, ocean, exists, target
 
     def _ocean(self, simulated: int, real: int) -> tuple[Tensor, Tensor]:
         """Complete anomalies (n, T, H, W) K and where there is sea (n, H, W)."""
@@ -241,16 +221,6 @@ class SampleMaker:
         return int(torch.randint(high, (), generator=self.host))
 
 
-def _always_there(known, name: str):
-    """Ocean (H, W) of complete days: known (days, H, W) bool, tensor or array, False = no value."""
-    ocean = known.any(0)
-    incomplete = (~known & ocean).any(1).any(1)
-    if incomplete.any():
-        day = int(incomplete.nonzero()[0][0])
-        raise ValueError(f"{name} has holes over the ocean on day {day}: fill or leave out the day")
-    return ocean
-
-
 def _split(n: int, parts: int) -> list[int]:
     """n as at most `parts` whole numbers, none of them 0."""
     return [len(part) for part in np.array_split(np.arange(n), parts) if len(part)]
@@ -268,25 +238,3 @@ def _turned(x: Tensor, turn: int) -> Tensor:
     if turn & 2:
         x = x.flip(-2)
     return x.transpose(-1, -2) if turn & 4 else x
-
-
-def fixed_months(real: xr.DataArray, clouds, draws: int, seed: int, device="cpu") -> Batch:
-    """Every calendar month of complete anomalies under `draws` sets of clouds: a fixed exam.
-
-    real: (time, lat, lon) K, NaN = land. clouds: (n, H, W) bool, True = observed; each day gets
-    one of them.
-    """
-    rng = np.random.default_rng(seed)
-    ocean = _always_there(np.isfinite(real.values), "real")
-    rows = []
-    for _ in range(draws):
-        for _, month in real.groupby(real.time.dt.year * 12 + real.time.dt.month):
-            truth = np.where(ocean, month.values, 0.0)
-            T = len(truth)
-            seen = clouds[rng.integers(len(clouds), size=T)] & ocean
-            noisy = truth + NOISE * rng.standard_normal(truth.shape)
-            anomaly, missing, days_mask = padded_month(noisy, seen, np.arange(T), T)
-            rows.append((anomaly, missing, ~ocean, days_mask, truth.mean(0)))
-    *columns, target = (np.stack(column) for column in zip(*rows, strict=True))
-    columns.append(target.astype("float32"))
-    return Batch(*(torch.as_tensor(column, device=device) for column in columns))

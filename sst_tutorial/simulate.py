@@ -16,7 +16,9 @@ from scipy.fft import next_fast_len
 from scipy.interpolate import PchipInterpolator
 from scipy.ndimage import uniform_filter1d
 
-from .coast import ocean_mask
+from sst_tutorial.coast import ocean_mask
+from sst_tutorial.data import AXIS_ATTRIBUTES, SST_ATTRIBUTES
+from sst_tutorial.prior import is_global
 
 KM_PER_DEGREE = 111.2
 M_PER_S = 86.4  # km per day
@@ -30,7 +32,7 @@ SPIN_UP_DAYS = 15  # for the flow to draw fronts out of round blobs
 
 Range = float | tuple[float, float]
 
-# Tuned against OISST off Tasmania, 1982-2010: see book/simulation_check.py.
+# Tuned against OISST off Tasmania, 1982-2010: see experiments/checks/simulation.py.
 MIDLATITUDE = {
     "amplitude": 1.14,
     "eddy_share": 0.3,
@@ -340,17 +342,13 @@ def simulate_ocean(
 
 
 _CF_ATTRIBUTES = {
-    "sst": {
-        "standard_name": "sea_surface_temperature",
-        "units": "degree_Celsius",
-        "long_name": "simulated daily sea surface temperature",
-    },
+    "sst": SST_ATTRIBUTES | {"long_name": "simulated daily sea surface temperature"},
     "ocean_mask": {
         "standard_name": "sea_binary_mask",
         "long_name": "True where the cell is ocean",
     },
-    "lat": {"standard_name": "latitude", "units": "degrees_north", "axis": "Y"},
-    "lon": {"standard_name": "longitude", "units": "degrees_east", "axis": "X"},
+    "lat": AXIS_ATTRIBUTES["lat"],
+    "lon": AXIS_ATTRIBUTES["lon"],
 }
 
 
@@ -366,8 +364,7 @@ def _grid(lat, lon):
     """Size of a cell in km (north-south, east-west), and whether east meets west."""
     dlat, dlon = abs(float(lat[1] - lat[0])), abs(float(lon[1] - lon[0]))
     shrink = max(float(np.cos(np.deg2rad(lat)).mean()), 0.05)
-    periodic = abs(dlon * len(lon) - 360) < 0.01 * dlon
-    return (dlat * KM_PER_DEGREE, dlon * KM_PER_DEGREE * shrink), periodic
+    return (dlat * KM_PER_DEGREE, dlon * KM_PER_DEGREE * shrink), is_global(lon)
 
 
 def _cell_centres(lat, lon, shape):

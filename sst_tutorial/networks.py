@@ -1,0 +1,209 @@
+"""An estimate is a prior + a first guess + what a network adds: `Estimator` joins the last two.
+
+Its two slots are filled by name from a settings file, see `build`:
+
+- first guess: a class of `first_guess.py`;
+- network: any module with the signature of the published `SpatioTemporalModel.forward`,
+  `network(data, missing, land, no_such_day, skip) -> (B, H, W)`, and with `patch_size` and `last`.
+  Here are two that have no tokens: what is the transformer worth? Chapter *The full GPU run*.
+
+A new one is a class, a line in `NETWORKS`, a settings file and a line in tests/test_contract.py.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sst_tutorial._checks import require, require_mask
+from sst_tutorial.first_guess import GaussianMean, SuccessiveCorrections
+from sst_tutorial.model import SpatioTemporalModel
+from sst_tutorial.months import DAYS
+from sst_tutorial.ocean_norm import OceanBatchNorm2d
+
+
+class Estimate(NamedTuple):
+    """Mean anomaly of the month (B, H, W) in K, land 0, and the first guess it started from."""
+
+    mean: Tensor
+    first_guess: Tensor
+
+
+class Estimator(nn.Module):
+    """First guess plus what a network adds to it, in K.
+
+    Args:
+        first_guess: from observations to a `FirstGuess`.
+        network: reads its channels and maps, answers with a residual map.
+        scale: K by which anomalies are divided, about their spread in the training data.
+    """
+
+    def __init__(self, first_guess: nn.Module, network: nn.Module, scale: float = 1.0):
+        super().__init__()
+        if not 0 < scale < float("inf"):
+            raise ValueError(f"scale must be a positive number of K, got {scale}")
+        self.first_guess, self.network, self.scale = first_guess, network, scale
+
+    @property
+    def patch_size(self) -> tuple[int, int, int]:
+        """Days, rows and columns of which an input must be a multiple; `Batch.of` pads to it."""
+        return self.network.patch_size
+
+    def forward(self, anomaly: Tensor, observed: Tensor, ocean: Tensor, exists: Tensor) -> Estimate:
+        """The fields of `months.Batch`, as `batch.inputs` has them; what is not observed may hold
+        anything."""
+        guess, inputs = self._guess(anomaly, observed, ocean, exists)
+        added = self.network(*inputs, guess.maps)  # (B, H, W)
+        return Estimate(self.scale * (guess.mean + added), self.scale * guess.mean)
+
+    def attention(self, anomaly, observed, ocean, exists) -> dict:
+        """Where a network with tokens looks, see `SpatioTemporalModel.attention`."""
+        _, (channels, missing, _, no_such_day) = self._guess(anomaly, observed, ocean, exists)
+        return self.network.attention(channels, missing, no_such_day)
+
+    def _guess(self, anomaly, observed, ocean, exists):
+        """The first guess, and the network's inputs in the published polarity of masks."""
+        observed = observed & ocean[:, None] & exists[:, :, None, None]
+        dtype = self.network.last.weight.dtype
+        x = (anomaly.to(dtype) / self.scale).masked_fill(~observed, 0.0)  # (B, T, H, W)
+        guess = self.first_guess(x, observed, ocean, exists)
+        return guess, (guess.channels.to(dtype), ~guess.known, ~ocean, ~exists)
+
+
+# ---------------------------------------------------------------- networks without tokens
+
+
+class Convolutions(nn.Module):
+    """The transformer's decoder without the tokens: convolutions over the maps of a first guess.
+
+    Args:
+        in_chans: channels of the first guess, not read.
+        skip_chans: maps of the first guess; needs some, as `SuccessiveCorrections` has.
+        width: channels at full resolution.
+        residual_blocks: of two 3x3 convolutions.
+    """
+
+    patch_size = (1, 1, 1)
+
+    def __init__(self, in_chans=1, skip_chans=0, width=64, residual_blocks=2):
+        super().__init__()
+        require(
+            skip_chans > 0, "network 'convolutions' needs skip = true and a first guess with maps"
+        )
+        self.first = nn.Conv2d(skip_chans, width, 3, padding=1, bias=False)
+        self.norm = OceanBatchNorm2d(width)
+        self.residual_blocks = nn.ModuleList(
+            nn.Sequential(
+                nn.Conv2d(width, width, 3, padding=1),
+                nn.GELU(),
+                nn.Conv2d(width, width, 3, padding=1),
+            )
+            for _ in range(residual_blocks)
+        )
+        self.last = nn.Conv2d(width, 1, 1)
+
+    def forward(self, data: Tensor, missing: Tensor, land=None, no_such_day=None, skip=None):
+        """skip (B, skip_chans, H, W) and land (B, H, W) or None -> (B, H, W), land 0."""
+        ocean = None if land is None else ~land[:, None]  # (B, 1, H, W)
+        x = self.first(skip.to(self.last.weight.dtype))  # (B, width, H, W)
+        x = F.gelu(self.norm(x, ocean))
+        for block in self.residual_blocks:
+            x = x + block(x if land is None else x.masked_fill(~ocean, 0.0))
+        x = self.last(x).squeeze(1)  # (B, H, W)
+        return x if land is None else x.masked_fill(land, 0.0)
+
+
+class UNet(nn.Module):
+    """The network that every reader will ask for: the month as a stack of images, one map out.
+
+    The days and their validity masks are channels (Ronneberger et al. 2015; as DINCAE uses it for
+    clouds, Barth et al. 2020).
+
+    Args:
+        in_chans: channels C of the first guess.
+        skip_chans: not used.
+        width: channels at full resolution; twice and four times as many further down.
+    """
+
+    patch_size = (1, 4, 4)  # two halvings
+
+    def __init__(self, in_chans=1, skip_chans=0, width=40):
+        super().__init__()
+        self.down1 = _block(2 * in_chans * DAYS, width)
+        self.down2 = _block(width, 2 * width)
+        self.bottom = _block(2 * width, 4 * width)
+        self.up2 = _block(6 * width, 2 * width)
+        self.up1 = _block(3 * width, width)
+        self.last = nn.Conv2d(width, 1, 1)
+
+    def forward(self, data: Tensor, missing: Tensor, land=None, no_such_day=None, skip=None):
+        """data, missing (B, C, 31, H, W), H and W multiples of 4; land (B, H, W) or None; a day
+        that does not exist is one that saw nothing. Returns (B, H, W), land 0."""
+        B, _, T, H, W = data.shape
+        require(
+            T == DAYS and H % 4 == 0 and W % 4 == 0,
+            f"T, H, W = {T}, {H}, {W}: T must be {DAYS}, H and W multiples of 4; `Batch.of` pads",
+        )
+        require_mask("missing", missing, data.shape)
+        if land is not None:
+            require_mask("land", land, (B, H, W))
+        if no_such_day is not None:
+            missing = missing | no_such_day[:, None, :, None, None]
+        x = torch.cat([data.masked_fill(missing, 0.0), (~missing).to(data.dtype)], 1)
+        fine = self.down1(x.flatten(1, 2))  # (B, 2CT, H, W) -> (B, width, H, W)
+        middle = self.down2(F.max_pool2d(fine, 2))  # (B, 2 width, H/2, W/2)
+        x = self.bottom(F.max_pool2d(middle, 2))  # (B, 4 width, H/4, W/4)
+        x = self.up2(torch.cat([_twice(x), middle], 1))  # (B, 2 width, H/2, W/2)
+        x = self.up1(torch.cat([_twice(x), fine], 1))  # (B, width, H, W)
+        x = self.last(x).squeeze(1)  # (B, H, W)
+        return x if land is None else x.masked_fill(land, 0.0)
+
+
+def _block(inside: int, outside: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inside, outside, 3, padding=1),
+        nn.GroupNorm(8, outside),
+        nn.GELU(),
+        nn.Conv2d(outside, outside, 3, padding=1),
+        nn.GroupNorm(8, outside),
+        nn.GELU(),
+    )
+
+
+def _twice(x: Tensor) -> Tensor:
+    return F.interpolate(x, scale_factor=2.0, mode="bilinear")
+
+
+# ---------------------------------------------------------------- from settings to an estimator
+
+FIRST_GUESSES = {"gaussian": GaussianMean, "corrections": SuccessiveCorrections}
+NETWORKS = {"transformer": SpatioTemporalModel, "convolutions": Convolutions, "unet": UNet}
+
+
+def build(first_guess: dict, network: dict, scale: float = 1.0) -> Estimator:
+    """A new estimator that starts as its first guess: the network adds nothing before it learns.
+
+    first_guess: {"name": of FIRST_GUESSES, and arguments of its constructor}. network: the same of
+    NETWORKS; "skip": True hands it the maps of the first guess. ValueError names what is wrong.
+    """
+    guess = _made(FIRST_GUESSES, "first_guess", first_guess)
+    arguments = dict(network)
+    skip_chans = guess.skip_chans if arguments.pop("skip", False) else 0
+    net = _made(NETWORKS, "network", arguments, in_chans=guess.chans, skip_chans=skip_chans)
+    nn.init.zeros_(net.last.weight)
+    nn.init.zeros_(net.last.bias)
+    return Estimator(guess, net, scale)
+
+
+def _made(classes: dict, slot: str, settings: dict, **given) -> nn.Module:
+    arguments = dict(settings)
+    name = arguments.pop("name", None)
+    if name not in classes:
+        raise ValueError(f"{slot}.name={name!r}, choose one of {sorted(classes)}")
+    try:
+        return classes[name](**given, **arguments)
+    except (TypeError, RuntimeError, ZeroDivisionError) as error:
+        raise ValueError(
+            f"{slot} {name!r} cannot be built from {arguments}: {str(error).splitlines()[0]}"
+        ) from error

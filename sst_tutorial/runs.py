@@ -1,0 +1,241 @@
+"""One run: a settings file in, one folder out. A folder of settings: what is missing or stale.
+
+    sst-tutorial run experiments/ablation --at-once 6
+
+`train` does one run in this process; `run_all` starts one process for each, several at a time.
+"""
+
+import json
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import torch
+import xarray as xr
+
+from sst_tutorial._extras import need
+from sst_tutorial.benchmark import (
+    CLOUDY,
+    data_file,
+    of_years,
+    split_years,
+    training_days,
+    validation_months,
+)
+from sst_tutorial.data import open_sst
+from sst_tutorial.months import Batch
+from sst_tutorial.networks import Estimator, build
+from sst_tutorial.prior import climatology_for, daily_climatology
+from sst_tutorial.results import is_done, write_record, write_results
+from sst_tutorial.samples import SampleMaker, open_clouds, random_coasts
+from sst_tutorial.settings import Settings, as_dict, read_settings
+from sst_tutorial.training import fit, validation_sums
+from sst_tutorial.weights import find_weights, load_weights, read_metadata, save_weights
+
+need("train", "lightning_fabric")
+from lightning_fabric import Fabric, seed_everything  # noqa: E402
+
+PROGRESS = "settings.json"  # the settings of a run that is not finished, for --resume
+
+
+def train(
+    settings: Settings,
+    out="runs/quick",
+    resume: bool = False,
+    progress: bool = True,
+    accelerator: str = "auto",
+    devices="auto",
+    command: str = "sst_tutorial.runs.train",
+) -> Estimator:
+    """Do one run and leave its folder `out`, see `results.py`; return the trained estimator.
+
+    settings: of `settings.settings_of` or `read_settings`. resume: go on from the checkpoint in
+    `out`, bit by bit as if the run had not been killed (a run of so many seconds: for the rest of
+    its seconds). accelerator, devices: of Lightning Fabric.
+    """
+    if accelerator == "cuda" and not torch.cuda.is_available():
+        raise ValueError("accelerator='cuda': torch finds no GPU here; leave it away")
+    torch.set_float32_matmul_precision("high")
+    fabric = Fabric(accelerator=accelerator, devices=devices, precision=settings.precision)
+    fabric.launch()
+    out = Path(out)
+    seed_everything(settings.seed, verbose=False)
+    estimator, slots = _estimator(settings)
+    if resume:
+        _check_same_run(out / PROGRESS, settings)
+    daily, years = _open_data(settings)
+    clouds = None if settings.clouds is None else open_clouds(data_file(settings.clouds))
+    seed = settings.seed + 1000 * fabric.global_rank
+    samples = _samples(daily, years, clouds, settings, seed, fabric.device)
+    validation = validation_batches(daily, years, clouds, estimator.patch_size, fabric.device)
+    if fabric.is_global_zero:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / PROGRESS).write_text(json.dumps(as_dict(settings), indent=1))
+    best, state = fit(
+        estimator.to(fabric.device), samples, validation, settings, out, fabric, resume, progress
+    )
+    if fabric.is_global_zero:
+        about = {"command": command, "settings": as_dict(settings), "years": years}
+        about["validation_rmse_K"] = state["best"]
+        save_weights(out / "weights.safetensors", best, *slots, about)
+        scores = {name: validation_sums(best, batch) for name, batch in validation.items()}
+        write_results({"validation": scores}, out / "scores.json")
+        parts = {"first_guess": best.first_guess, "network": best.network}
+        count = {name: sum(p.numel() for p in part.parameters()) for name, part in parts.items()}
+        found = {"steps": state["step"], "seconds": state["seconds"], "parameters": count}
+        found |= {"processes": fabric.world_size, "validation": _rmse(scores)}
+        write_record(out, settings, command, years=years, **found, done=True)
+    return best.cpu()
+
+
+def _rmse(scores: dict) -> dict:
+    return {
+        name: (sum(s["square_sum"]) / sum(s["weight_sum"])) ** 0.5 for name, s in scores.items()
+    }
+
+
+def _check_same_run(path: Path, settings: Settings) -> None:
+    """ValueError where a resumed run is asked for anything else than the run that was killed."""
+    try:
+        before = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"cannot resume: {path} is missing or broken ({error}); start without --resume"
+        ) from error
+    now = as_dict(settings)
+    other = [f"{k}={now[k]!r} (was {before.get(k)!r})" for k in now if now[k] != before.get(k)]
+    if other:
+        raise ValueError(
+            f"to resume needs the settings of the killed run, not {', '.join(other)}; give those, "
+            "or start without resume in another folder"
+        )
+
+
+def _estimator(settings: Settings) -> tuple[Estimator, tuple[dict, dict]]:
+    """A new estimator, or the one of `settings.start`, and what its two slots were built from."""
+    if settings.start is None:
+        slots = settings.first_guess, settings.network
+        return build(*slots, settings.scale), slots
+    config = read_metadata(find_weights(settings.start))["config"]
+    return load_weights(settings.start), (config["first_guess"], config["network"])
+
+
+def _open_data(settings: Settings) -> tuple[xr.Dataset | None, dict | None]:
+    """The complete daily series with its `climatology`, and the years of the run."""
+    if settings.data is None:
+        return None, None
+    daily = open_sst(data_file(settings.data))
+    years = split_years(
+        daily, settings.train_years, settings.val_years, settings.clim_years
+    )
+    climatology = daily_climatology(daily, years["clim"])
+    return daily.assign(climatology=climatology), years
+
+
+def _samples(daily, years, clouds, settings: Settings, seed: int, device) -> SampleMaker:
+    real = None
+    if daily is not None:
+        part = training_days(daily, years)
+        real = (part["sst"] - climatology_for(daily["climatology"], part["time"])).values
+    return SampleMaker(
+        device,
+        seed,
+        real=real,
+        clouds=clouds,
+        coasts=random_coasts(64, 32, seed=0),
+        pieces=settings.pieces,
+        simulated=settings.simulated,
+    )
+
+
+def validation_batches(daily, years, clouds, patch, device) -> dict[str, Batch]:
+    """Fixed months to choose by: those of the validation years, or of simulated seas."""
+    if daily is None:
+        return {"simulated": SampleMaker(device, seed=999_999, pieces=16)(0, 32)}
+    if clouds is None:
+        batch = SampleMaker("cpu", seed=999_999, pieces=16)(0, 32)
+        clouds = batch.observed[batch.exists].numpy()
+    seen = clouds.mean((1, 2))
+    if not (seen < CLOUDY).any():
+        raise ValueError(f"clouds holds no look that sees less than {CLOUDY} of its cells")
+    part, climatology = of_years(daily, years["val"]), daily["climatology"]
+    cloudy = validation_months(part, climatology, clouds[seen < CLOUDY], draws=8, seed=5)
+    clear = validation_months(part, climatology, clouds, draws=8, seed=6)
+    return {
+        "cloudy": Batch.of(cloudy, patch, device), "clear": Batch.of(clear, patch, device)
+    }
+
+
+# ---------------------------------------------------------------- several runs
+
+
+def run_folder(path: Path, seed: int, out: Path | None = None) -> Path:
+    """Where the run of a settings file lies: `results` of the folder `experiments` above it, by
+    the names of its folder and file, or beside the file where there is no such folder."""
+    path = path.resolve()
+    name = f"{path.stem}-{seed}"
+    if out is not None:
+        return out / name
+    for parent in path.parents:
+        if parent.name == "experiments":
+            return parent / "results" / path.parent.relative_to(parent) / name
+    return path.parent / "results" / name
+
+
+def plan(path, out=None) -> list[tuple[Path, Settings, Path]]:
+    """(settings file, settings, folder) of each run that a file or a folder asks for."""
+    path, out = Path(path), None if out is None else Path(out)
+    if path.suffix == ".json" and out is None:
+        raise ValueError(f"{path} is the record of a run that is done; say where to with --out")
+    files = [path]
+    if path.is_dir():
+        files = sorted(path.glob("*.toml"))
+        if not files:
+            raise ValueError(f"{path} holds no settings file (*.toml)")
+    stems = [file.stem.lower() for file in files]
+    twice = sorted({stem for stem in stems if stems.count(stem) > 1})
+    if twice:
+        raise ValueError(f"{path} holds two files of the name {twice[0]!r}; rename one")
+    runs = [(f, s, run_folder(f, s.seed, out)) for f in files for s in read_settings(f)]
+    for file, _, folder in runs:
+        if folder.exists() and not folder.is_dir():
+            raise ValueError(f"{folder}, where the run of {file} should lie, is a file")
+    return runs
+
+
+def run_all(path, out=None, at_once: int = 1, device: str = "auto") -> int:
+    """Do the runs of a settings file or folder that are missing or stale; how many failed.
+
+    Each is a process of its own, `at_once` of them side by side; a killed one goes on where it
+    was. Side by side, their words go to `output.txt` in their folders.
+    """
+    runs = plan(path, out)
+    todo = [run for run in runs if not is_done(run[2], run[1])]
+    print(f"{len(runs) - len(todo)} of {len(runs)} runs are done", flush=True)
+
+    def one(run) -> int:
+        file, settings, folder = run
+        folder.mkdir(parents=True, exist_ok=True)
+        command = [sys.executable, "-m", "sst_tutorial.cli", "train", "--settings", str(file)]
+        command += ["--seed", str(settings.seed), "--out", str(folder), "--device", device]
+        command += ["--resume"] if _was_killed(folder, settings) else ["--overwrite"]
+        if at_once == 1:
+            return subprocess.run(command).returncode
+        with (folder / "output.txt").open("w") as output:
+            code = subprocess.run(command, stdout=output, stderr=subprocess.STDOUT).returncode
+        last = (folder / "output.txt").read_text().strip().splitlines()[-1:]
+        print(f"{folder}: {'done' if code == 0 else 'FAILED'}  {''.join(last)}", flush=True)
+        return code
+
+    with ThreadPoolExecutor(at_once) as pool:
+        return sum(code != 0 for code in pool.map(one, todo))
+
+
+def _was_killed(folder: Path, settings: Settings) -> bool:
+    """Does `folder` hold a checkpoint of exactly these settings?"""
+    try:
+        same = json.loads((folder / PROGRESS).read_text()) == as_dict(settings)
+    except (OSError, ValueError):
+        return False
+    return same and (folder / "checkpoint.safetensors").exists()
