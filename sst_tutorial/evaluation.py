@@ -160,6 +160,43 @@ def difference_interval(a, b, **bootstrap):
     )
 
 
+def paired_difference(runs_a, runs_b, **bootstrap):
+    """RMSE(a) - RMSE(b) of two settings, each trained with several seeds, and its interval.
+
+    runs_a, runs_b: for each seed the pair (square_sums, weight_sums), one number a month, of the
+    same months in all of them; the numbers of seeds may differ. The RMSE of a setting is the mean
+    over its seeds. Returns (difference, (low, high)), from the bootstrap of `block_bootstrap`.
+
+    Months are drawn together for both, as in `difference_interval`, and seeds with them: n - 1 of
+    the n of a setting, since drawing n makes their mean scatter too little (Rao & Wu 1988). One
+    seed tells nothing of the luck of training: then the interval is that of the months alone.
+    """
+    a, b = (np.asarray(runs, dtype=float) for runs in (runs_a, runs_b))  # (seeds, 2, months)
+    for name, runs in (("runs_a", a), ("runs_b", b)):
+        if runs.ndim != 3 or runs.shape[1] != 2 or 0 in runs.shape:
+            raise ValueError(
+                f"{name} must hold (square_sums, weight_sums) for each seed, got shape {runs.shape}"
+            )
+    if a.shape[2] != b.shape[2]:
+        raise ValueError(
+            f"runs_a and runs_b must be scored on the same months, got {a.shape[2]} and "
+            f"{b.shape[2]}"
+        )
+    rng = np.random.default_rng(bootstrap.get("seed", 0) + 1)
+
+    def some_of(runs):
+        return runs[rng.integers(len(runs), size=max(len(runs) - 1, 1))]
+
+    def mean_rmse(runs, months):
+        squares, weights = runs[:, :, months].sum(2).T  # (seeds,) each
+        return float(np.sqrt(squares / weights).mean())
+
+    every = np.arange(a.shape[2])
+    return mean_rmse(a, every) - mean_rmse(b, every), block_bootstrap(
+        lambda i: mean_rmse(some_of(a), i) - mean_rmse(some_of(b), i), len(every), **bootstrap
+    )
+
+
 # ---------------------------------------------------------------- scoring
 
 

@@ -248,6 +248,8 @@ class SpatialTransformer(nn.Module):
     def forward(self, x: Tensor, return_attention: bool = False):
         """x (B, N, D) -> (B, N, D); on request also the attention, a list with one
         (B, heads, N, N) tensor per layer: row i says where patch i looks, each row sums to 1."""
+        if len(self.enc.layers) == 0:  # depth 0: tokens that see no other
+            return (x, []) if return_attention else x
         if not return_attention:
             return self.enc(x)
         attention, hooks = [], []

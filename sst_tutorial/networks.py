@@ -130,6 +130,10 @@ class UNet(nn.Module):
 
     def __init__(self, in_chans=1, skip_chans=0, width=40):
         super().__init__()
+        require(
+            width > 0 and width % 8 == 0,
+            f"network 'unet' needs a width that is a multiple of 8, got {width}",
+        )
         self.down1 = _block(2 * in_chans * DAYS, width)
         self.down2 = _block(width, 2 * width)
         self.bottom = _block(2 * width, 4 * width)

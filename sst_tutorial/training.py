@@ -74,8 +74,7 @@ def fit(
     """
     on_gpu = fabric.device.type == "cuda"
     local, parts = _parts_of_batch(settings, fabric.world_size)
-    raw = estimator.to(memory_format=torch.channels_last) if on_gpu else estimator
-    average = copy.deepcopy(raw).eval().requires_grad_(False)
+    raw, average = estimator, copy.deepcopy(estimator).eval().requires_grad_(False)
     best = copy.deepcopy(average)
     optimizer = torch.optim.AdamW(
         parameter_groups(raw, settings.weight_decay), settings.lr, betas=(0.9, 0.99), fused=on_gpu

@@ -94,42 +94,6 @@ def test_gaussian_mean_skips_days_that_do_not_exist():
     )
 
 
-# ---------------------------------------------------------------- background
-
-
-def globe():
-    """A map with 30 degrees from equator to pole, and its ocean."""
-    lat = np.linspace(-89, 89, 90)
-    truth = np.repeat((30 * np.cos(np.deg2rad(lat)) ** 2 - 1)[:, None], 180, axis=1)
-    return truth.astype("float32"), np.ones((90, 180), dtype=bool)
-
-
-def test_background_follows_equator_to_pole():
-    truth, ocean = globe()
-    rng = np.random.default_rng(0)
-    noisy = truth + 0.3 * rng.standard_normal((3, 90, 180)).astype("float32")
-    sst = np.where(rng.random(noisy.shape) < 0.1, noisy, NAN)
-    error = baselines.background(sst, ocean)[0] - truth
-    assert np.sqrt(np.mean(error**2)) < 0.4
-    assert abs(error.mean()) < 0.05
-
-
-def test_background_leaves_out_a_wild_value():
-    sst = np.full((2, 16, 16), 15.0, dtype="float32")
-    sst[0, 8, 8] = -40.0
-    prior = baselines.background(sst, np.ones((16, 16), dtype=bool))
-    np.testing.assert_allclose(prior, 15.0, atol=1e-3)
-
-
-@pytest.mark.parametrize("shape", [(1, 1, 1), (31, 7, 33), (2, 5, 1)])
-def test_background_of_one_and_of_no_observation(shape):
-    sst = np.full(shape, NAN)
-    ocean = np.ones(shape[1:], dtype=bool)
-    np.testing.assert_array_equal(baselines.background(sst, ocean), baselines.EMPTY_MONTH_DEGC)
-    sst[0, 0, 0] = 12.5
-    np.testing.assert_allclose(baselines.background(sst, ocean), 12.5, atol=1e-5)
-
-
 # ---------------------------------------------------------------- rivals, by hand
 
 

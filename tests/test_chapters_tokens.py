@@ -1,4 +1,4 @@
-"""The classes that chapters 5 to 7 write out are those of the package, for equal weights."""
+"""The classes that the chapters on tokens write out are those of the package, for equal weights."""
 
 import pytest
 import torch
@@ -46,7 +46,8 @@ def test_encoder_is_the_packages(encoder, settings):
     x[mask] = torch.nan
     tokens = ours(x, mask)
     assert tokens.isfinite().all()
-    torch.testing.assert_close(tokens, theirs(x, mask))
+    # The chapter convolves, the package takes one matrix product: they round differently.
+    torch.testing.assert_close(tokens, theirs(x, mask), rtol=0, atol=1e-5)
 
 
 def test_encoder_refuses_what_it_would_drop(encoder):

@@ -492,61 +492,6 @@ def test_without_a_mask_gappy_data_take_the_coast_and_what_was_seen():
     assert open_sst(ds)["ocean_mask"][1, 1]
 
 
-# ---------------------------------------------------------------- climatology
-
-
-def years_of_sea(first=1999, last=2001):
-    """Degrees = day of the year / 20, so that the answer is known."""
-    days = np.arange(f"{first}-01-01", f"{last + 1}-01-01", dtype="M8[D]").astype("M8[ns]")
-    ds = sea(days=len(days), start=f"{first}-01-01")
-    of_year = ds["time"].dt.dayofyear / 20
-    ds["sst"] = (ds["sst"] * 0 + of_year).transpose("time", "lat", "lon").assign_attrs(units="degC")
-    return open_sst(ds)
-
-
-def test_climatology_is_a_31_day_mean_that_wraps():
-    clim = daily_climatology(years_of_sea())
-    assert clim.dims == ("dayofyear", "lat", "lon") and clim.shape == (366, 3, 4)
-    assert clim.dtype == np.float32 and np.isnan(clim[:, 0, 0]).all()
-    np.testing.assert_allclose(clim.sel(dayofyear=200)[1, 1], 10, rtol=1e-6)
-    # Around 1 January: 352..365 and 1..16 of three years, 366 of the leap year 2000 only.
-    seen = np.r_[np.arange(352, 366).repeat(3), 366, np.arange(1, 17).repeat(3)]
-    np.testing.assert_allclose(clim.sel(dayofyear=1)[1, 1], seen.mean() / 20, rtol=1e-5)
-
-
-def test_climatology_of_chosen_years_and_gaps():
-    daily = years_of_sea()
-    daily["sst"].loc[{"time": "2001"}] += 9
-    first = daily_climatology(daily, years=(1999, 2000))
-    np.testing.assert_allclose(first.sel(dayofyear=200)[1, 1], 10, rtol=1e-6)
-    daily["sst"].loc[{"time": "2000"}] = np.nan
-    both = daily_climatology(daily["sst"])  # the Dataset or its sst
-    np.testing.assert_allclose(both.sel(dayofyear=200)[1, 1], 14.5, rtol=1e-6)
-
-
-def test_climatology_refuses_what_is_not_a_year():
-    daily = years_of_sea()
-    with pytest.raises(ValueError, match=r"years=\(2030, 2031\) selects no day"):
-        daily_climatology(daily, years=(2030, 2031))
-    with pytest.raises(
-        ValueError, match="200 of the 366 days of the year, with a hole of 166 days"
-    ):
-        daily_climatology(daily.isel(time=slice(200)))
-
-
-def test_climatology_for_days_of_any_year():
-    clim = daily_climatology(years_of_sea())
-    time = np.array(["2016-02-29", "2015-03-01", "2016-12-31"], "M8[D]")
-    picked = climatology_for(clim, time)
-    assert picked.dims == ("time", "lat", "lon")
-    np.testing.assert_array_equal(picked, clim.sel(dayofyear=[60, 60, 366]))
-    daily = years_of_sea()
-    anomaly = daily["sst"] - climatology_for(clim, daily["time"])  # aligns by coordinate
-    assert anomaly.shape == daily["sst"].shape
-    with pytest.raises(ValueError, match="needs dayofyear of length 366"):
-        climatology_for(daily["sst"], time)
-
-
 # ---------------------------------------------------------------- real files
 
 

@@ -8,7 +8,6 @@ from torch import nn
 
 from sst_tutorial.model import (
     MonthlyConvDecoder,
-    OceanBatchNorm2d,
     SpatialPositionalEncoding2D,
     SpatialTransformer,
     SpatioTemporalModel,
@@ -17,6 +16,7 @@ from sst_tutorial.model import (
     VideoEncoder,
     sincos_table,
 )
+from sst_tutorial.ocean_norm import OceanBatchNorm2d
 
 
 @pytest.fixture(autouse=True)
@@ -252,8 +252,7 @@ def test_a_patch_that_saw_nothing_weighs_nothing_that_day():
     daily, mask, _ = month(cover=0.3)
     mask[:, :, 2, :4, :4] = True  # patch 0 is hidden on day 2 ...
     mask[:, :, :, 4:8, :4] = True  # ... and patch 3 every day
-    _, attention = small_model().eval()(daily, mask, return_attention=True)
-    weights = attention["temporal"]  # (B, N, T)
+    weights = small_model().attention(daily, mask)["temporal"]  # (B, N, T)
     assert (weights[:, 0, 2] == 0).all()
     assert (weights[:, 3] > 0).all()
     torch.testing.assert_close(weights.sum(-1), torch.ones(2, 12))
@@ -273,9 +272,10 @@ def test_padding_a_month_to_31_days_changes_nothing(days):
         for flag in (True, False):  # the padding need not be flagged as missing a second time
             padded_mask = nn.functional.pad(mask, pad, value=flag)
             days_mask = (torch.arange(31) >= days).expand(2, 31)
-            long, attention = model(padded, padded_mask, land, days_mask, return_attention=True)
+            long = model(padded, padded_mask, land, days_mask)
             torch.testing.assert_close(long, short, atol=1e-5, rtol=0)
-            assert (attention["temporal"][..., days:] == 0).all()  # exactly
+            weights = model.attention(padded, padded_mask, days_mask)["temporal"]
+            assert (weights[..., days:] == 0).all()  # exactly
 
 
 def test_absent_days_may_differ_within_a_batch():
@@ -292,9 +292,9 @@ def test_a_time_patch_is_absent_when_all_its_days_are():
     daily, mask, _ = month(T=6, cover=0.3)
     days_mask = torch.tensor([[0, 0, 0, 1, 1, 1]], dtype=torch.bool).expand(2, 6)
     model = small_model(patch_size=(2, 4, 4)).eval()
-    _, attention = model(daily, mask, days_mask=days_mask, return_attention=True)
-    assert (attention["temporal"][..., 1] > 0).any()  # half a patch exists
-    assert (attention["temporal"][..., 2] == 0).all()
+    weights = model.attention(daily, mask, days_mask)["temporal"]
+    assert (weights[..., 1] > 0).any()  # half a patch exists
+    assert (weights[..., 2] == 0).all()
     hidden = torch.where(days_mask[:, None, :, None, None], torch.randn_like(daily), daily)
     torch.testing.assert_close(
         model(hidden, mask, days_mask=days_mask), model(daily, mask, days_mask=days_mask)
@@ -386,12 +386,11 @@ def test_decoder_starts_even(patch, overlap):
 # ------------------------------------------------------------------------ attention on request
 
 
-def test_attention_on_request_equals_the_normal_path():
+def test_attention_on_request_is_that_of_the_normal_path():
     daily, mask, land = month()
     model = small_model().eval()
     plain = model(daily, mask, land)
-    asked, attention = model(daily, mask, land, return_attention=True)
-    torch.testing.assert_close(asked, plain, atol=1e-6, rtol=1e-5)
+    attention = model.attention(daily, mask)
     assert attention["temporal"].shape == (2, 12, 6)
     assert len(attention["spatial"]) == 2
     for layer in attention["spatial"]:
@@ -400,6 +399,9 @@ def test_attention_on_request_equals_the_normal_path():
     assert torch.equal(model(daily, mask, land), plain)  # no hook is left behind
     assert not model.spatial_tr.enc.layers[0].self_attn._forward_hooks
     assert not model.spatial_tr.enc.layers[0].self_attn._forward_pre_hooks
+    x = torch.randn(2, 12, 16)
+    asked, _ = model.spatial_tr(x, return_attention=True)
+    torch.testing.assert_close(asked, model.spatial_tr(x), atol=1e-6, rtol=1e-5)
 
 
 def test_temporal_weights_do_make_the_output():
@@ -477,7 +479,6 @@ def bad(model=None, daily=None, mask=None, land=None, days=None, **shape):
     return lambda: (model or small_model())(daily, mask, land, days)
 
 
-ONE = dict(B=1, H=4, W=4, cover=0.0)
 ERRORS = {  # what is done wrong: (call, every text the message must hold)
     "H": (bad(H=15), ["H=15", "multiple", "(4)", "pad or crop"]),
     "W": (bad(W=10), ["W=10", "multiple", "pad or crop"]),
@@ -517,7 +518,6 @@ ERRORS = {  # what is done wrong: (call, every text the message must hold)
         ["days_mask", "(2, 6)", "(6,)"],
     ),
     "days of numbers": (bad(days=torch.zeros(2, 6)), ["days_mask", "torch.float32", "> 0"]),
-    "one token": (bad(**ONE), ["B=1", "one token", "eval()"]),
     "no day": (bad(T=0), ["T=0", "positive multiple"]),
     "odd embed_dim": (lambda: small_model(embed_dim=18), ["embed_dim", "18", "multiple of 4"]),
     "odd time embed_dim": (lambda: TemporalPositionalEncoding(7), ["embed_dim", "7", "even"]),
@@ -553,9 +553,14 @@ def test_wrong_input_is_named(what):
     assert not missing, f"{error.value!r} does not say {missing}"
 
 
-def test_one_token_is_fine_when_judging():
-    daily, mask, _ = month(**ONE)
-    assert small_model().eval()(daily, mask).shape == (1, 4, 4)
+def test_one_token_is_fine():
+    daily, mask, _ = month(B=1, H=4, W=4, cover=0.0)
+    for training in (True, False):
+        model = small_model().train(training)
+        out = model(daily, mask)
+        assert out.shape == (1, 4, 4) and out.isfinite().all()
+        out.square().sum().backward()
+        assert all(p.grad.isfinite().all() for p in model.parameters())
 
 
 def test_training_reduces_the_error():
@@ -578,3 +583,75 @@ def test_attention_layers_are_independent_of_the_batch():
     layers = SpatialTransformer(16, depth=1, num_heads=2).eval()
     x = torch.randn(3, 10, 16)
     torch.testing.assert_close(layers(x)[1:2], layers(x[1:2]))
+
+
+# ------------------------------------------------------------------------ options
+
+
+OPTIONS = dict(temporal_heads=4, skip_chans=3, residual_blocks=2)
+
+
+def test_options_are_off_in_the_published_form():
+    plain, same = SpatioTemporalModel(), SpatioTemporalModel(
+        temporal_heads=1, skip_chans=0, residual_blocks=0
+    )
+    assert plain.state_dict().keys() == same.state_dict().keys()
+    assert small_model(**OPTIONS).state_dict().keys() > small_model().state_dict().keys()
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_each_option_keeps_the_promises(option):
+    """Padded days, values under the mask and on land change nothing."""
+    model = small_model(**{option: OPTIONS[option]}).eval()
+    skip = torch.randn(2, 3, 16, 12)
+    daily, mask, land = month(T=28)
+    plain = model(daily, mask, land, skip=skip)
+    assert (plain[:, land] == 0).all() and (plain[:, ~land] != 0).all()
+    padded = torch.cat([daily, torch.full((2, 1, 3, 16, 12), torch.inf)], 2)
+    padded_mask = torch.cat([mask, torch.zeros(2, 1, 3, 16, 12, dtype=torch.bool)], 2)
+    days_mask = torch.arange(31).expand(2, -1) >= 28
+    out = model(padded, padded_mask, land, days_mask, skip)
+    torch.testing.assert_close(out, plain, atol=1e-5, rtol=0)
+    dirty = daily.masked_fill(mask, torch.nan)
+    torch.testing.assert_close(model(dirty, mask, land, skip=skip), plain, atol=0, rtol=0)
+    weights = model.attention(padded, padded_mask, days_mask)["temporal"]
+    assert weights.shape == (2, 12, 31) and (weights[..., 28:] == 0).all()
+    torch.testing.assert_close(weights.sum(-1), torch.ones(2, 12))
+    nothing = model(daily, torch.ones_like(mask), land, skip=skip)
+    assert nothing.isfinite().all()
+
+
+def test_each_temporal_head_weighs_its_own_channels():
+    aggregator = TemporalAttentionAggregator(8, max_T=5, heads=2)
+    torch.nn.init.normal_(aggregator.scorer[3].weight)
+    x = torch.randn(1, 5, 8)
+    out, weights = aggregator(x, 5, 1, 1, return_weights=True)
+    days = x + aggregator.pos(5)
+    each = aggregator.scorer(days).softmax(1)  # (1, 5, 2)
+    expected = [(each[..., h : h + 1] * days[..., 4 * h : 4 * h + 4]).sum(1) for h in range(2)]
+    torch.testing.assert_close(out, torch.cat(expected, -1)[:, None])
+    torch.testing.assert_close(weights[0, 0], each.mean(-1)[0])
+    assert not torch.allclose(each[..., 0], each[..., 1])
+
+
+def test_skip_reaches_the_map_pixel_by_pixel():
+    daily, mask, land = month()
+    model = small_model(skip_chans=2).eval()
+    skip = torch.zeros(2, 2, 16, 12)
+    before = model(daily, mask, land, skip=skip)
+    skip[0, 1, 9, 7] = 3.0
+    changed = model(daily, mask, land, skip=skip) != before
+    assert changed[0, 9, 7] and not changed[1].any()
+    rows, cols = changed[0].nonzero().T
+    assert rows.min() >= 8 and rows.max() <= 10 and cols.min() >= 6 and cols.max() <= 8  # 3 x 3
+
+
+def test_channels_last_input_is_read_alike():
+    daily, mask, land = month()
+    daily = torch.cat([daily, daily.flip(2)], 1)
+    mask = torch.cat([mask, mask.flip(2)], 1)
+    model = small_model(in_chans=2).eval()
+    expected = model(daily, mask, land)
+    turned = daily.to(memory_format=torch.channels_last_3d)
+    turned_mask = mask.to(memory_format=torch.channels_last_3d)
+    torch.testing.assert_close(model(turned, turned_mask, land), expected)

@@ -1,14 +1,16 @@
 """Score networks side by side: skill on the benchmark and elsewhere, and milliseconds a month.
 
-    python book/score_networks.py ocean-1 runs/lean_0 ... --out book/results/networks.json
+    python experiments/checks/networks.py ocean-1 experiments/results/ablation/unet-0 ...
 
-Each argument is the folder of one `sst-tutorial train --preset full ...` (book/results/runs holds
-their configurations and logs), or the name of shipped weights. All networks and the classical
-methods beside them are timed in turns on the same months, in this one run: nothing else should run
-on the machine. Chapter *The full GPU run*.
+writes experiments/results/networks.json, in about 20 minutes on 2 cores for seven networks. Each
+argument is the folder of a run, with its weights in it, or the name of shipped weights; all others
+are compared with the first. All networks and the classical methods beside them are timed in turns
+on the same months, in this one run: nothing else should run on the machine. Chapter *The full GPU
+run*.
 """
 
 import argparse
+import shlex
 import sys
 import time as clock
 from dataclasses import replace
@@ -16,18 +18,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from score_seeds import REGIMES, find
 
 from sst_tutorial import load_weights
 from sst_tutorial.baselines import BASELINES
-from sst_tutorial.evaluation import (
-    MONTHS,
-    benchmark_months,
-    difference_interval,
-    score_months,
-    write_results,
-)
+from sst_tutorial.benchmark import MONTHS, REGIMES, benchmark_months
+from sst_tutorial.evaluation import difference_interval, score_months
 from sst_tutorial.reconstruction import as_method
+from sst_tutorial.results import RESULTS, write_results
 
 CLASSICAL = ("linear in time", "gaussian", "optimal interpolation")
 
@@ -54,15 +51,14 @@ def milliseconds(methods, months, rounds):
         for name, predict in methods.items():
             for month in months:
                 start = clock.perf_counter()
-                predict(month.sst, month.ocean_mask, month.climatology)
+                predict(month)
                 took[name].append(1000 * (clock.perf_counter() - start))
     return {name: float(np.median(times)) for name, times in took.items()}
 
 
-def milliseconds_by_observations(methods, numbers=(500, 1000, 2000, 4000, 8000)):
+def milliseconds_by_observations(methods, month, numbers=(500, 1000, 2000, 4000, 8000)):
     """The same for a clear month of which all but n observations were taken away."""
-    month = benchmark_months("clear")[0]
-    seen = np.flatnonzero(np.isfinite(month.sst))
+    seen = np.flatnonzero(month.observed)
     seen = np.random.default_rng(0).permutation(seen)
     rows = {name: [] for name in methods}
     for n in numbers:
@@ -76,30 +72,35 @@ def milliseconds_by_observations(methods, numbers=(500, 1000, 2000, 4000, 8000))
 
 def main(argv=None):
     """Command line; returns the exit status."""
-    parser = argparse.ArgumentParser("python book/score_networks.py", description=main.__doc__)
-    parser.add_argument("networks", nargs="+", help="the first is the reference")
-    parser.add_argument("--out", type=Path, required=True)
-    args = parser.parse_args(argv)
-    paths = {Path(name).name: find(name) for name in args.networks}
-    methods = {name: as_method(path) for name, path in paths.items()}
+    parser = argparse.ArgumentParser("python experiments/checks/networks.py")
+    parser.add_argument("networks", nargs="+", help="run folders or shipped names")
+    parser.add_argument("--out", type=Path, default=RESULTS / "networks.json")
+    words = sys.argv[1:] if argv is None else argv
+    args = parser.parse_args(words)
+    names = [Path(name).name for name in args.networks]
+    if len(set(names)) < len(names):
+        parser.error(f"two networks have one name: {', '.join(names)}")
+    estimators = {n: load_weights(path) for n, path in zip(names, args.networks, strict=True)}
+    methods = {name: as_method(estimator) for name, estimator in estimators.items()}
     timed = methods | {name: BASELINES[name] for name in CLASSICAL}
+    clear = benchmark_months("clear")
     times = {
         "cloudy": milliseconds(timed, benchmark_months("cloudy"), rounds=3),
-        "clear": milliseconds(timed, benchmark_months("clear")[::4], rounds=1),
+        "clear": milliseconds(timed, clear[::4], rounds=1),
     }
-    reference = next(iter(methods))
-    by_number = milliseconds_by_observations({
-        name: timed[name] for name in (reference, "optimal interpolation")
-    })
+    reference = names[0]
+    by_number = milliseconds_by_observations(
+        {name: timed[name] for name in (reference, "optimal interpolation")}, clear[0]
+    )
     print(times, by_number, flush=True)
     results = {
-        "command": f"python book/score_networks.py {' '.join(args.networks)} --out {args.out}",
+        "command": shlex.join(["python", "experiments/checks/networks.py", *words]),
         "threads": torch.get_num_threads(),
         "milliseconds": times,
         "milliseconds_by_observations": by_number,
         "parameters": {
-            name: sum(p.numel() for p in load_weights(path)[0].parameters())
-            for name, path in paths.items()
+            name: sum(p.numel() for p in estimator.parameters())
+            for name, estimator in estimators.items()
         },
         "networks": skill(methods, reference),
     }

@@ -1,9 +1,7 @@
 """Draw the picture of the front page: a month of cloudy days, and the same month filled.
 
-    python book/cover.py        writes book/_static/cover.png
+    python experiments/checks/cover.py     # ten seconds; writes book/_static/cover.png
 """
-
-from pathlib import Path
 
 import cartopy.crs as ccrs
 import cmocean
@@ -12,9 +10,10 @@ import numpy as np
 
 from sst_tutorial import reconstruct
 from sst_tutorial.coast import use_shipped_coastline
+from sst_tutorial.results import REPOSITORY
 from sst_tutorial.simulate import observe, simulate_clouds, simulate_ocean
 
-COVER = Path(__file__).parent / "_static" / "cover.png"
+COVER = REPOSITORY / "book" / "_static" / "cover.png"
 NIGHT, CLOUD, LAND, INK = "#0c2233", "#e9eef2", "#6b6f5e", "#ffffff"
 SHOWN = [2, 6, 9, 14, 22, 30]  # the days that lie as cards, back to front
 SEA = dict(cmap=cmocean.cm.thermal, vmin=8, vmax=24)

@@ -1,27 +1,24 @@
 """Is the simulated ocean like the real one? The same statistics of both, side by side.
 
-    python book/simulation_check.py        # writes book/results/simulation.json
+    python experiments/checks/simulation.py   # a minute; writes experiments/results/simulation.json
 
 Sea: anomalies of daily OISST off Tasmania, 1982-2010, against the simulation on the same grid, once
 as it is and once smoothed as an optimum interpolation smooths. Clouds: patches in the SLSTR scenes
-against simulated ones. Needs the shared real data; takes about a minute on two cores.
+against simulated ones. Needs the shared real data.
 """
-
-import json
-import os
-import re
-from pathlib import Path
 
 import numpy as np
 import torch
 import xarray as xr
 from scipy.ndimage import label, uniform_filter1d
 
-from sst_tutorial import simulate
+from sst_tutorial import open_sst, simulate
+from sst_tutorial.benchmark import data_file, of_years, shared_data
 from sst_tutorial.coast import ocean_mask
+from sst_tutorial.prior import climatology_for, daily_climatology
+from sst_tutorial.results import RESULTS, write_results
 
-ROOT = Path(__file__).resolve().parent.parent
-DATA = Path(os.environ.get("SST_TUTORIAL_DATA", ROOT.parent / "shared" / "data"))
+YEARS = (1982, 2010)
 DY, DX = 27.8, 20.9  # km between cells of the Tasmanian grid
 OPEN = (slice(0, 26), slice(8, 32))  # rows and columns without land
 OISST_SMOOTHING_KM = 20.0  # Gaussian that explains how fast the OISST spectrum drops below 150 km
@@ -31,11 +28,9 @@ RUNS, DAYS = 12, 730
 
 def real_anomalies() -> np.ndarray:
     """OISST minus its daily climatology of the same years, (T,H,W) in K, off the coast."""
-    with xr.open_dataset(DATA / "oisst_tasmania_1982_2016.nc") as data:
-        sst = data["sst"].sel(time=slice("1982", "2010"))
-        values, day = sst.values[:, *OPEN], sst["time"].dt.dayofyear.values - 1
-    mean = np.stack([values[day == d].mean(0) for d in range(366)])
-    return values - uniform_filter1d(mean, 31, axis=0, mode="wrap")[day]
+    daily = of_years(open_sst(data_file("oisst_tasmania_1982_2016.nc")), YEARS)
+    daily = daily.isel(lat=OPEN[0], lon=OPEN[1])
+    return (daily["sst"] - climatology_for(daily_climatology(daily), daily["time"])).values
 
 
 def simulated_anomalies(smooth_km, seed=1, runs=RUNS, days=DAYS) -> np.ndarray:
@@ -109,7 +104,7 @@ def real_windows(pixels: int = 21, size: int = 32) -> tuple[np.ndarray, np.ndarr
     ``pixels`` scene pixels make a cell (21: about 25 km), seen when half of its ocean is.
     """
     hidden, oceans = [], []
-    for path in sorted((DATA / "slstr_clouds").glob("slstr_L2_*.nc")):
+    for path in sorted((shared_data() / "slstr_clouds").glob("slstr_L2_*.nc")):
         with xr.open_dataset(path, decode_timedelta=False) as scene:
             seen = np.isfinite(scene["SST_skin_Q4plus"].values[0])
             ocean = ocean_mask(scene["lat_intern"].values, scene["lon_intern"].values)
@@ -212,12 +207,10 @@ def compare() -> dict:
 
 
 def main() -> None:
-    results = Path(__file__).with_name("results")
-    results.mkdir(exist_ok=True)
-    text = json.dumps(compare(), indent=1)
-    # One list of numbers a line keeps the file short enough to read.
-    text = re.sub(r"\[[^\[\]{}]*\]", lambda match: " ".join(match.group().split()), text)
-    (results / "simulation.json").write_text(text + "\n")
+    if shared_data() is None:
+        raise SystemExit("the real data are not here: set SST_TUTORIAL_DATA to their folder")
+    results = {"command": "python experiments/checks/simulation.py"} | compare()
+    write_results(results, RESULTS / "simulation.json")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,190 @@
+"""First guesses against slow explicit loops, and what they hand on to a network."""
+
+import math
+
+import pytest
+import torch
+
+from sst_tutorial.first_guess import (
+    GaussianMean,
+    SuccessiveCorrections,
+    gaussian_analysis,
+    gaussian_mean,
+    month_mean,
+)
+
+
+def gappy(B=2, T=5, H=8, W=12, share=0.3, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randn(B, T, H, W, generator=generator)
+    return x, torch.rand(B, T, H, W, generator=generator) < share
+
+
+def spread(field, cells, days):
+    """Sum of kernel times field over all other places and days, cell by cell, in float64."""
+    B, T, H, W = field.shape
+    out = torch.zeros_like(field)
+    day, row, col = torch.arange(T), torch.arange(H), torch.arange(W)
+    for t in range(T):
+        for h in range(H):
+            for w in range(W):
+                near = -0.5 * ((row[:, None] - h) ** 2 + (col - w) ** 2) / cells**2  # (H, W)
+                kernel = torch.exp(near - (day - t).abs()[:, None, None] / days)  # (T, H, W)
+                out[:, t, h, w] = (kernel * field).sum((1, 2, 3))
+    return out
+
+
+def adapting(iterations=4, std=0.5):
+    torch.manual_seed(0)
+    corrections = SuccessiveCorrections(iterations, adapt=True)
+    torch.nn.init.normal_(corrections.tune[2].weight, std=std)
+    return corrections
+
+
+# ---------------------------------------------------------------- successive corrections
+
+
+def test_iterations_are_their_definition():
+    x, observed = gappy()
+    corrections = SuccessiveCorrections(iterations=3)
+    torch.nn.init.normal_(corrections.log_noise)
+    analysis, increments, counts = corrections.analyse(x, observed)
+    expected = torch.zeros_like(x, dtype=torch.float64)
+    seen = observed.double()
+    for i in range(3):
+        cells, days, noise, gain = (
+            numbers[i].exp().item()
+            for numbers in (
+                corrections.log_cells,
+                corrections.log_days,
+                corrections.log_noise,
+                corrections.log_gain,
+            )
+        )
+        count = spread(seen, cells, days)
+        increment = gain * spread((x - expected) * seen, cells, days) / (count + noise)
+        torch.testing.assert_close(counts[i].double(), count, atol=1e-4, rtol=1e-5)
+        torch.testing.assert_close(increments[i].double(), increment, atol=1e-4, rtol=1e-4)
+        expected = expected + increment
+    torch.testing.assert_close(analysis.double(), expected, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("junk", [math.nan, math.inf, 1e30])
+def test_what_was_not_observed_does_not_matter(junk):
+    x, observed = gappy()
+    corrections = adapting(std=0.1)
+    clean = corrections.analyse(x, observed)[0]
+    x[~observed] = junk
+    torch.testing.assert_close(corrections.analyse(x, observed)[0], clean, atol=0, rtol=0)
+
+
+def test_kernels_hold_no_denormal_numbers():
+    """They are right but slow: a CPU multiplies them a hundred times slower."""
+    x, observed = gappy(B=1, H=40, W=40, share=0.02)
+    with torch.no_grad():
+        _, increments, counts = SuccessiveCorrections(iterations=12).analyse(x, observed)
+    smallest = torch.finfo(torch.float32).tiny
+    for map in (*increments, *counts):
+        assert not ((map != 0) & (map.abs() < smallest)).any()
+
+
+def test_each_month_of_a_batch_adapts_by_itself():
+    x, observed = gappy(B=3)
+    observed[1] &= gappy(B=1, share=0.2, seed=1)[1][0]
+    corrections = adapting()
+    together = corrections.analyse(x, observed)[0]
+    for i in range(3):
+        alone = corrections.analyse(x[i : i + 1], observed[i : i + 1])[0]
+        torch.testing.assert_close(together[i], alone[0], atol=1e-5, rtol=1e-5)
+    torch.nn.init.zeros_(corrections.tune[2].weight)  # no longer the same for every month
+    assert not torch.allclose(corrections.analyse(x, observed)[0], together)
+
+
+def test_a_month_without_observation_gets_no_correction():
+    x, observed = gappy()
+    nothing = torch.zeros_like(observed)
+    for corrections in (SuccessiveCorrections(4), adapting()):
+        assert (corrections.analyse(x, nothing)[0] == 0).all()
+
+
+def test_gradients_reach_all_four_numbers():
+    x, observed = gappy()
+    corrections = SuccessiveCorrections(iterations=3)
+    corrections.analyse(x, observed)[0].square().mean().backward()
+    for name, parameter in corrections.named_parameters():
+        assert parameter.grad.isfinite().all() and (parameter.grad != 0).all(), name
+
+
+def test_too_few_iterations_are_refused():
+    with pytest.raises(ValueError, match="iterations must be at least 3, got 2"):
+        SuccessiveCorrections(iterations=2)
+
+
+# ---------------------------------------------------------------- what is handed on
+
+
+def month(B=2, T=31, H=8, W=12):
+    """What `Estimator` gives a first guess: 0 where not observed, land, and a month of 28 days."""
+    x, observed = gappy(B, T, H, W, share=0.2)
+    ocean, exists = torch.ones(B, H, W, dtype=torch.bool), torch.ones(B, T, dtype=torch.bool)
+    ocean[:, :3, :5] = False
+    exists[0, 28:] = False
+    observed &= ocean[:, None] & exists[:, :, None, None]
+    return x.masked_fill(~observed, 0.0), observed, ocean, exists
+
+
+@pytest.mark.parametrize("first_guess", [GaussianMean(), adapting()])
+def test_what_is_handed_on_has_the_shapes_it_says(first_guess):
+    x, observed, ocean, exists = month()
+    mean, daily, channels, known, maps = first_guess(x, observed, ocean, exists)
+    assert mean.shape == (2, 8, 12) and daily.shape == (2, 31, 8, 12)
+    assert channels.shape == known.shape == (2, first_guess.chans, 31, 8, 12)
+    assert maps.shape[:2] == (2, first_guess.skip_chans) and known.dtype == torch.bool
+    assert (mean[~ocean] == 0).all() and (mean[ocean] != 0).all()
+    torch.testing.assert_close(mean[ocean], month_mean(daily, exists)[ocean])
+    assert channels.isfinite().all() and maps.isfinite().all()
+    assert not (known & ~(ocean[:, None] & exists[:, :, None, None])[:, None]).any()
+    assert (known.any(1) >= observed).all()  # what was observed is told
+
+
+def test_channels_and_maps_of_corrections_are_what_they_say():
+    x, observed, ocean, exists = month()
+    corrections = adapting(iterations=4)
+    guess = corrections(x, observed, ocean, exists)
+    analysis, increments, counts = corrections.analyse(x, observed)
+    torch.testing.assert_close(guess.daily, analysis)
+    misfit = torch.where(observed, x - analysis, 0.0)
+    there = ocean[:, None] & exists[:, :, None, None]
+    torch.testing.assert_close(guess.channels[:, 0], misfit)
+    torch.testing.assert_close(guess.channels[:, 1], analysis)
+    assert torch.equal(guess.known[:, 0], observed) and torch.equal(guess.known[:, 1], there)
+    looks = observed.sum(1).float()
+    expected = [
+        *(month_mean(sum(increments[: i + 1]), exists) - guess.mean for i in range(3)),
+        guess.mean,
+        *(month_mean(count, exists).log1p() for count in counts),
+        looks.log1p(),
+        misfit.sum(1) / (looks + 1),
+        torch.ones_like(looks),
+    ]
+    expected = torch.stack(expected, 1) * ocean[:, None]
+    torch.testing.assert_close(guess.maps, expected, atol=1e-5, rtol=1e-5)
+
+
+def test_the_gaussian_hands_on_the_anomalies_themselves():
+    x, observed, ocean, exists = month()
+    guess = GaussianMean(cells=2.0, days=1.5)(x, observed, ocean, exists)
+    assert torch.equal(guess.channels[:, 0], x) and torch.equal(guess.known[:, 0], observed)
+    torch.testing.assert_close(guess.daily, gaussian_analysis(x, observed, 2.0, 1.5))
+    assert not torch.allclose(guess.daily, gaussian_analysis(x, observed))
+    expected = gaussian_mean(x, observed, 2.0, 1.5, exists).masked_fill(~ocean, 0.0)
+    torch.testing.assert_close(guess.mean, expected)
+
+
+def test_month_mean_leaves_out_days_that_do_not_exist():
+    daily, _ = gappy(B=2, T=4)
+    exists = torch.tensor([[True, True, False, False], [False] * 4])
+    mean = month_mean(daily, exists)
+    torch.testing.assert_close(mean[0], daily[0, :2].mean(0))
+    assert (mean[1] == 0).all()
+    torch.testing.assert_close(month_mean(daily, torch.ones_like(exists)), daily.mean(1))
