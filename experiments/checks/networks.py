@@ -2,7 +2,7 @@
 
     python experiments/checks/networks.py ocean-1 experiments/results/ablation/unet-0 ...
 
-writes experiments/results/networks.json, in about 20 minutes on 2 cores for seven networks. Each
+writes experiments/results/networks.json, in about 10 minutes on 2 cores for seven networks. Each
 argument is the folder of a run, with its weights in it, or the name of shipped weights; all others
 are compared with the first. All networks and the classical methods beside them are timed in turns
 on the same months, in this one run: nothing else should run on the machine. Chapter *The full GPU
