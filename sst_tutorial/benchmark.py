@@ -19,7 +19,7 @@ from sst_tutorial.prior import climatology_for
 from sst_tutorial.simulate import climatological_sst, observe, simulate_clouds, simulate_ocean
 
 REGIMES = ("cloudy", "clear")
-CLOUDY = 0.45  # looks with less sea seen than this make the cloudy regime
+CLOUDY = 0.45  # days that see less of the sea than this make the cloudy regime
 NOISE = 0.3  # K, standard deviation of a satellite retrieval
 GAP_DAYS = 60  # left out between training and validation: the memory of the sea
 TEST_YEARS = (2013, 2016)  # of the benchmark: never trained on
@@ -70,7 +70,7 @@ def data_file(name: str) -> Path:
 
 
 def split_years(series, train_years=None, val_years=None, clim_years=None) -> dict:
-    """Years for the climatology, for training and for validation: {"clim", "train", "val"}.
+    """Years for the climatology, for training and for validation: {"train", "val", "clim"}.
 
     series: anything with a daily `time`. What is None is chosen: the last two years judge, all
     before them train and make the climatology. ValueError where the series has no day of them or
@@ -80,7 +80,7 @@ def split_years(series, train_years=None, val_years=None, clim_years=None) -> di
     first, last = int(years.min()), int(years.max())
     val = tuple(val_years or (last - 1, last))
     train = tuple(train_years or (first, val[0] - 1))
-    chosen = {"clim": tuple(clim_years or train), "train": train, "val": val}
+    chosen = {"train": train, "val": val, "clim": tuple(clim_years or train)}
     for name, (begin, end) in chosen.items():
         if begin > end or not ((years >= begin) & (years <= end)).any():
             raise ValueError(

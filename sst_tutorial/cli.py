@@ -535,7 +535,7 @@ def _add_train(commands) -> None:
     p.add_argument(
         "--clouds",
         metavar="FILE.npz",
-        help="looks of a real instrument, array 'observed' (default: simulated clouds)",
+        help="what a real instrument saw, array 'observed' (default: simulated clouds)",
     )
     for which in ("train", "val", "clim"):
         p.add_argument(
@@ -663,7 +663,7 @@ def _run(a) -> int:
 
 def _add_evaluate(commands) -> None:
     p = _add_command(
-        commands, "evaluate", _evaluate, "score the network and its classical rivals", EVALUATE
+        commands, "evaluate", _evaluate, "score the network and the classical baselines", EVALUATE
     )
     p.add_argument(
         "--months",

@@ -161,8 +161,8 @@ class SuccessiveCorrections(nn.Module):
         """x (B, T, H, W) anomalies, 0 where not observed; the rest as in `months.Batch`.
 
         The channels are misfit, analysis and three counts; the maps are the analysis after each
-        correction against the last one, the last one, the counts, the number of looks, the mean
-        misfit, and one for the ocean.
+        correction against the last one, the last one, the counts, the number of observations, the
+        mean misfit, and one for the ocean.
         """
         analysis, increments, counts = self.analyse(x, observed)
         n = len(counts)
@@ -178,8 +178,8 @@ class SuccessiveCorrections(nn.Module):
             maps.append(so_far - mean)
         maps.append(mean)
         maps += [month_mean(count, exists).log1p() for count in counts]
-        looks = observed.to(misfit.dtype).sum(1)  # (B, H, W)
-        maps += [looks.log1p(), misfit.sum(1) / (looks + 1), torch.ones_like(looks)]
+        number = observed.to(misfit.dtype).sum(1)  # (B, H, W)
+        maps += [number.log1p(), misfit.sum(1) / (number + 1), torch.ones_like(number)]
         maps = torch.stack(maps, 1).masked_fill(~ocean[:, None], 0.0)  # (B, S, H, W)
         return FirstGuess(mean, analysis, channels, known, maps)
 
@@ -225,15 +225,15 @@ class SuccessiveCorrections(nn.Module):
 
 def _features(x: Tensor, seen: Tensor) -> Tensor:
     """Log coverage, log spread, log difference between neighbours of each month: (B, 3)."""
-    looks = seen.sum((1, 2, 3)).clamp_min(1.0)
-    mean = (x.sum((1, 2, 3)) / looks)[:, None, None, None]
-    spread = ((x - mean).square() * seen).sum((1, 2, 3)) / looks
+    number = seen.sum((1, 2, 3)).clamp_min(1.0)
+    mean = (x.sum((1, 2, 3)) / number)[:, None, None, None]
+    spread = ((x - mean).square() * seen).sum((1, 2, 3)) / number
     pairs = seen[..., 1:] * seen[..., :-1]
     step = ((x[..., 1:] - x[..., :-1]).square() * pairs).sum((1, 2, 3))
     # Few or no pairs say nothing: five that know only the spread keep the logarithm in its range.
     step = (step + 5 * 2 * spread) / (pairs.sum((1, 2, 3)) + 5)
     H, W = x.shape[2:]
-    coverage = looks / (31 * H * W)  # of a full month, so that padding days change nothing
+    coverage = number / (31 * H * W)  # of a full month, so that padding days change nothing
     # Kept to what training months show. Outside it `tune` guesses, and the gains run away.
     spread, step = (spread + 1e-3).clamp(0.08, 3.0), (step + 1e-3).clamp(0.03, 1.0)
     return torch.stack([coverage.clamp(0.003, 1.0), spread, step], 1).log()  # (B, 3)

@@ -13,10 +13,8 @@ monthly map comes out at the bottom:
       -> monthly map                                 (B, H, W)
     SpatioTemporalModel joins them                   chapter "All together"
 
-Three options are off by default, and the chapter "The full GPU run" measures what each is worth:
-several scores per day (temporal_heads), maps that reach the decoder without passing through tokens
-(skip_chans), and more convolutions at full resolution (residual_blocks). What the network starts
-from, and other networks for its place, are in `first_guess.py` and `networks.py`.
+Three options are off by default (temporal_heads, skip_chans, residual_blocks). What the network
+starts from, and other networks for its place, are in `first_guess.py` and `networks.py`.
 
 Letters: B batch, C channels, T days, H and W rows (lat) and columns (lon) of pixels;
 T', H', W' the same counted in patches; N = H'W' patches of a map; D = embed_dim.
@@ -99,8 +97,7 @@ class VideoEncoder(nn.Module):
         for name, size, patch in zip("THW", x.shape[2:], self.patch_size, strict=True):
             require(
                 size > 0 and size % patch == 0,
-                f"{name}={size} is not a positive multiple of the patch ({patch}); pad or crop it, "
-                "nothing is dropped in silence",
+                f"{name}={size} is not a positive multiple of the patch ({patch}); pad or crop it",
             )
 
 
@@ -154,16 +151,14 @@ class TemporalAttentionAggregator(nn.Module):
         """x (B, T*H*W, D) tokens of T days on an H x W patch grid -> (B, H*W, D).
 
         days_mask: (B, T) bool, True = a day that does not exist; its weight is exactly 0.
-        seen: (B, T, H*W) bool, True = the patch saw something that day. Days without a look get
-            weight 0, unless the patch never had one: then all its existing days count alike.
+        seen: (B, T, H*W) bool, True = the patch saw something that day. Days that saw nothing get
+            weight 0, unless the patch never saw any: then all its existing days count alike.
         return_weights: also return the weights (B, H*W, T), the mean of the heads; they sum to 1
             over T.
         """
         B, tokens, D = x.shape
-        require(
-            tokens == T * H * W,
-            f"x has {tokens} tokens, expected T*H*W = {T}*{H}*{W} = {T * H * W}",
-        )
+        expected = T * H * W
+        require(tokens == expected, f"x has {tokens} tokens, expected {T}*{H}*{W} = {expected}")
         x = x.view(B, T, H * W, D) + self.pos(T).to(x.dtype)[:, None]  # (B, T, N, D)
         scores = self.scorer(x)  # (B, T, N, heads)
         absent = self._absent(B, T, H * W, days_mask, seen)  # (B, T, N) or None
@@ -186,7 +181,7 @@ class TemporalAttentionAggregator(nn.Module):
         if seen is not None:
             require_mask("seen", seen, (B, T, N))
             looked = seen if absent is None else seen & ~absent
-            blind = ~looked.any(dim=1, keepdim=True)  # (B, 1, N): the patch never had a look
+            blind = ~looked.any(dim=1, keepdim=True)  # (B, 1, N): the patch never saw anything
             unseen = ~looked & ~blind
             absent = unseen if absent is None else absent | unseen
         return absent
@@ -255,9 +250,8 @@ class SpatialTransformer(nn.Module):
         attention, hooks = [], []
         for layer in self.enc.layers:  # ask the same layers for the weights they use anyway
             hooks.append(layer.self_attn.register_forward_pre_hook(self._ask, with_kwargs=True))
-            hooks.append(
-                layer.self_attn.register_forward_hook(lambda m, i, o: attention.append(o[1]))
-            )
+            keep = layer.self_attn.register_forward_hook(lambda m, i, o: attention.append(o[1]))
+            hooks.append(keep)
         try:
             return self.enc(x), attention
         finally:
@@ -396,13 +390,12 @@ class SpatioTemporalModel(nn.Module):
     ):
         super().__init__()
         self.patch_size = tuple(patch_size)
-        _, patch_h, patch_w = self.patch_size
         self.encoder = VideoEncoder(in_chans, embed_dim, patch_size)
         self.temporal = TemporalAttentionAggregator(embed_dim, max_T, temporal_heads)
         self.spatial_pe = SpatialPositionalEncoding2D(embed_dim, max_H, max_W)
         self.spatial_tr = SpatialTransformer(embed_dim, spatial_depth, spatial_heads)
         self.decoder = MonthlyConvDecoder(
-            embed_dim, patch_h, patch_w, hidden, overlap, skip_chans, residual_blocks
+            embed_dim, *self.patch_size[1:], hidden, overlap, skip_chans, residual_blocks
         )
 
     @property

@@ -7,7 +7,7 @@ Chapter *Tensors of the sea*.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import pandas as pd
@@ -243,6 +243,8 @@ class MonthDataset(Dataset):
 
     def __getitem__(self, i: int) -> Month:
         period = self.periods[i]
-        here = self.complete.indexes["time"].to_period("M") == period
-        truth = self.complete["sst"].sel(time=here).values.mean(0)  # (H, W)
-        return month_of(self.gappy, period, self.climatology, truth)
+        month = month_of(self.gappy, period, self.climatology)
+        here = self.complete["sst"].sel(time=self.complete.indexes["time"].to_period("M") == period)
+        # An anomaly of the days there are: in part of a month, the season is no anomaly.
+        departure = here.values - month.prior[here.indexes["time"].day - 1]  # (t, H, W)
+        return replace(month, truth=month.prior_mean + departure.mean(0))

@@ -51,12 +51,12 @@ def is_done(folder: Path, settings: Settings) -> bool:
 def commit() -> str | None:
     """The commit of the source tree, "+" behind it where the tree has changes; None without git.
 
-    `$SST_TUTORIAL_COMMIT` speaks for a copy of the tree that came without its history.
+    `$SST_TUTORIAL_COMMIT` speaks first, for a copy of the tree that came without its history.
     """
+    if told := os.environ.get("SST_TUTORIAL_COMMIT"):
+        return told
     head, changes = _git("rev-parse", "HEAD"), _git("status", "--porcelain")
-    if not head:
-        return os.environ.get("SST_TUTORIAL_COMMIT")
-    return head[:12] + "+" * bool(changes)
+    return head[:12] + "+" * bool(changes) if head else None
 
 
 def _git(*words) -> str:

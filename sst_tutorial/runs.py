@@ -158,7 +158,7 @@ def validation_batches(daily, years, clouds, patch, device) -> dict[str, Batch]:
         clouds = batch.observed[batch.exists].numpy()
     seen = clouds.mean((1, 2))
     if not (seen < CLOUDY).any():
-        raise ValueError(f"clouds holds no look that sees less than {CLOUDY} of its cells")
+        raise ValueError(f"clouds holds no day that sees less than {CLOUDY} of its cells")
     part, climatology = of_years(daily, years["val"]), daily["climatology"]
     cloudy = validation_months(part, climatology, clouds[seen < CLOUDY], draws=8, seed=5)
     clear = validation_months(part, climatology, clouds, draws=8, seed=6)

@@ -38,7 +38,7 @@ def random_coasts(n: int, size: int, seed: int, degrees=0.25) -> np.ndarray:
 
 
 def open_clouds(path) -> np.ndarray:
-    """Looks of a real instrument from an .npz file: bool (n, H, W), True = observed.
+    """What a real instrument saw, from an .npz file: bool (n, H, W), True = observed.
 
     The file holds `observed`, either so or packed by `numpy.packbits(axis=1)` from (n, H * H).
     """
@@ -69,7 +69,7 @@ class SampleMaker:
         seed: the same seed gives the same batches.
         size: rows and columns of a sample.
         real: (days, size, size) K complete anomalies in time order, NaN = land, or None.
-        clouds: (n, size, size) bool, True = observed: daily looks of a real instrument, or None.
+        clouds: (n, size, size) bool, True = observed: days of a real instrument, or None.
         coasts: (n, size, size) bool, True = ocean: half of the simulated samples get one; or None.
         pieces: how many simulated oceans (and a quarter as many cloud months) are kept ready.
         simulated: share of samples from the simulated ocean; all of them when real is None.
@@ -99,7 +99,8 @@ class SampleMaker:
         wide, long = size + MARGIN, DAYS + MARGIN
         self.ocean = ocean_anomalies(pieces, long, wide, wide, generator=self.rng).half()
         cover = 0.32 + 0.63 * self._uniform(pieces // 4)
-        self.looks = ~cloud_masks(pieces // 4, long, wide, wide, cover=cover, generator=self.rng)
+        clouds = cloud_masks(pieces // 4, long, wide, wide, cover=cover, generator=self.rng)
+        self.cloud_months = ~clouds  # True = observed
 
     def _real(self, real):
         if real is None:
@@ -192,10 +193,10 @@ class SampleMaker:
         return self.real[start[:, None] + days].float()  # (n, T, H, W)
 
     def _seen(self, n: int) -> Tensor:
-        """(n, T, H, W) bool, True = no cloud: simulated months, or each day a real look."""
+        """(n, T, H, W) bool, True = no cloud: simulated months, or a real one each day."""
         simulated = n if self.clouds is None else round(0.2 * n)
-        pick = self._integers(len(self.looks), simulated)
-        parts = [_turned(self._crop(self.looks[pick]), self._integer(8))]
+        pick = self._integers(len(self.cloud_months), simulated)
+        parts = [_turned(self._crop(self.cloud_months[pick]), self._integer(8))]
         if simulated < n:
             rest = n - simulated
             cloudiest = (self._uniform(rest) < 0.6)[:, None]  # from the more clouded half only

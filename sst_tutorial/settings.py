@@ -43,7 +43,7 @@ class Settings:
     pieces: int = 64  # simulated oceans kept ready
     simulated: float = 0.25  # their share of the samples where real data is given
     data: str | None = None  # file of complete daily SST; None = simulated seas
-    clouds: str | None = None  # looks of a real instrument; None = simulated clouds
+    clouds: str | None = None  # what a real instrument saw; None = simulated clouds
     train_years: tuple | None = None  # [first, last]; None = all before the validation years
     val_years: tuple | None = None  # None = the last two years of the data
     clim_years: tuple | None = None  # None = the training years

@@ -1,4 +1,4 @@
-"""Each rival against a case small enough to work out by hand."""
+"""Each baseline against a case small enough to work out by hand."""
 
 import numpy as np
 import pytest
@@ -8,9 +8,13 @@ from sst_tutorial import baselines
 from sst_tutorial.baselines import (
     BASELINES,
     Covariance,
+    MeasuredCovariance,
     expected_error,
     optimal_interpolation,
+    with_month_mean,
 )
+from sst_tutorial.first_guess import gaussian_mean, normalised_convolution
+from sst_tutorial.months import Month
 
 NAN = np.nan
 SEA = np.ones((1, 3), dtype=bool)
@@ -41,7 +45,7 @@ def gappy():
 
 def test_normalised_convolution_is_its_definition(gappy):
     values, observed = gappy
-    mean, count = baselines.normalised_convolution(values, observed, 1.2, 2.0)
+    mean, count = normalised_convolution(values, observed, 1.2, 2.0)
     for b in range(2):
         expected = brute_force(values[b].numpy(), observed[b].numpy(), 1.2, 2.0)
         np.testing.assert_allclose(mean[b], expected[0], rtol=1e-4, atol=1e-5)
@@ -53,33 +57,33 @@ def test_normalised_convolution_gradient(gappy):
     values = values[:1, :3, :3, :3].double().nan_to_num().requires_grad_()
     seen = observed[:1, :3, :3, :3]
     assert torch.autograd.gradcheck(
-        lambda v: baselines.normalised_convolution(v, seen, 1.0, 2.0)[0], values
+        lambda v: normalised_convolution(v, seen, 1.0, 2.0)[0], values
     )
     values = gappy[0].clone().requires_grad_()  # NaN in the gaps must not reach the gradient
-    baselines.normalised_convolution(values, observed, 1.0, 2.0)[0].sum().backward()
+    normalised_convolution(values, observed, 1.0, 2.0)[0].sum().backward()
     assert torch.isfinite(values.grad).all()
 
 
 def test_normalised_convolution_keeps_float32_under_autocast(gappy):
     values, observed = gappy
-    plain, _ = baselines.normalised_convolution(values, observed, 1.2, 2.0)
+    plain, _ = normalised_convolution(values, observed, 1.2, 2.0)
     with torch.autocast("cpu", torch.bfloat16):
-        mean, _ = baselines.normalised_convolution(values, observed, 1.2, 2.0)
+        mean, _ = normalised_convolution(values, observed, 1.2, 2.0)
     assert mean.dtype == torch.float32
     torch.testing.assert_close(mean, plain, rtol=0, atol=0)
 
 
 def test_normalised_convolution_of_nothing_is_zero():
     values = torch.full((1, 2, 3, 3), NAN)
-    mean, count = baselines.normalised_convolution(values, torch.zeros(1, 2, 3, 3).bool(), 1.0, 1.0)
+    mean, count = normalised_convolution(values, torch.zeros(1, 2, 3, 3).bool(), 1.0, 1.0)
     assert (mean == 0).all() and (count == 0).all()
 
 
 def test_normalised_convolution_refuses_unlike_shapes():
     with pytest.raises(ValueError, match="one shape"):
-        baselines.normalised_convolution(torch.zeros(1, 2, 3, 3), torch.zeros(2, 3, 3), 1.0, 1.0)
+        normalised_convolution(torch.zeros(1, 2, 3, 3), torch.zeros(2, 3, 3), 1.0, 1.0)
     with pytest.raises(ValueError, match="positive"):
-        baselines.normalised_convolution(torch.zeros(1, 1, 2, 2), torch.zeros(1, 1, 2, 2), 0, 1)
+        normalised_convolution(torch.zeros(1, 1, 2, 2), torch.zeros(1, 1, 2, 2), 0, 1)
 
 
 def test_gaussian_mean_skips_days_that_do_not_exist():
@@ -87,44 +91,44 @@ def test_gaussian_mean_skips_days_that_do_not_exist():
     seen = torch.rand(2, 28, 4, 4) < 0.2
     padded = torch.cat([anomaly, torch.full((2, 3, 4, 4), NAN)], 1)
     padded_seen = torch.cat([seen, torch.zeros(2, 3, 4, 4, dtype=torch.bool)], 1)
-    days_mask = torch.arange(31).expand(2, 31) >= 28
+    exists = torch.arange(31).expand(2, 31) < 28
     torch.testing.assert_close(
-        baselines.gaussian_mean(padded, padded_seen, days_mask=days_mask),
-        baselines.gaussian_mean(anomaly, seen),
+        gaussian_mean(padded, padded_seen, exists=exists),
+        gaussian_mean(anomaly, seen),
     )
 
 
-# ---------------------------------------------------------------- rivals, by hand
+# ---------------------------------------------------------------- baselines, by hand
 
 
-def month(*cells):
+def days_of(*cells):
     """(T, 1, W) from one list of days per cell."""
     return np.array(cells, dtype=float).T[:, None, :]
 
 
 def test_climatology_mean():
-    sst, climatology = month([NAN] * 2, [9, 9], [NAN, 9]), month([1, 3], [2, 2], [5, 6])
-    result = baselines.climatology_mean(sst, SEA, climatology)
+    sst, prior = days_of([NAN] * 2, [9, 9], [NAN, 9]), days_of([1, 3], [2, 2], [5, 6])
+    result = baselines.climatology_mean(Month(sst, SEA, prior))
     np.testing.assert_allclose(result, [[2, 2, 5.5]])
 
 
 def test_mean_of_days():
     # Seen values 1, 3, 8: the cell never seen gets their mean, 4.
-    result = baselines.mean_of_days(month([1, 3], [NAN, 8], [NAN, NAN]), SEA)
+    result = baselines.mean_of_days(Month(days_of([1, 3], [NAN, 8], [NAN, NAN]), SEA))
     np.testing.assert_allclose(result, [[2, 8, 4]])
 
 
 def test_mean_anomaly():
     # Anomalies +1 (day 1), -1 (day 2); the third cell gets their mean, 0.
-    climatology = month([10, 12], [10, 12], [10, 12])
-    result = baselines.mean_anomaly(month([11, NAN], [NAN, 11], [NAN, NAN]), SEA, climatology)
-    np.testing.assert_allclose(result, [[12, 10, 11]])
+    prior = days_of([10, 12], [10, 12], [10, 12])
+    sst = days_of([11, NAN], [NAN, 11], [NAN, NAN])
+    np.testing.assert_allclose(baselines.mean_anomaly(Month(sst, SEA, prior)), [[12, 10, 11]])
 
 
 def test_linear_in_time():
     # 0 . 2 . -> 0 1 2 2, mean 1.25;  . 4 . . -> 4;  never seen -> mean of 0, 2, 4 = 2.
-    sst = month([0, NAN, 2, NAN], [NAN, 4, NAN, NAN], [NAN] * 4)
-    result = baselines.linear_in_time(sst, SEA, np.zeros((4, 1, 3)))
+    sst = days_of([0, NAN, 2, NAN], [NAN, 4, NAN, NAN], [NAN] * 4)
+    result = baselines.linear_in_time(Month(sst, SEA, np.zeros((4, 1, 3))))
     np.testing.assert_allclose(result, [[1.25, 4, 2]])
 
 
@@ -132,7 +136,7 @@ def test_gaussian_of_two_observations():
     # One day, cells 0 and 2 seen: the cell between is their mean; at cell 0 the other one weighs
     # exp(-0.5 (2 / 1.2)^2).
     w = np.exp(-0.5 * (2 / 1.2) ** 2)
-    result = baselines.gaussian(month([1], [NAN], [3]), SEA, np.full((1, 1, 3), 0.0))
+    result = baselines.gaussian(Month(days_of([1], [NAN], [3]), SEA, np.full((1, 1, 3), 0.0)))
     expected = [[(1 + 3 * w) / (1 + w), 2, (3 + w) / (1 + w)]]
     np.testing.assert_allclose(result, expected, rtol=1e-5)
 
@@ -140,7 +144,8 @@ def test_gaussian_of_two_observations():
 def test_gaussian_far_from_everything_takes_a_wider_one():
     sst = np.full((1, 1, 300), NAN)
     sst[0, 0, 0], sst[0, 0, 299] = 1.0, 3.0
-    result = baselines.gaussian(sst, np.ones((1, 300), dtype=bool), np.zeros((1, 1, 300)))
+    month = Month(sst, np.ones((1, 300), dtype=bool), np.zeros((1, 1, 300)))
+    result = baselines.gaussian(month)
     np.testing.assert_allclose(result[0, [0, 60, 240, 299]], [1, 1, 3, 3], atol=0.01)
     assert 1.0 - 1e-6 <= result.min() and result.max() <= 3.0 + 1e-6
 
@@ -148,8 +153,8 @@ def test_gaussian_far_from_everything_takes_a_wider_one():
 def test_optimal_interpolation_of_one_observation():
     # Weight = cov(month mean at cell, observation) / (variance + noise).
     c = Covariance()
-    sst = month([NAN, 2.0], [NAN, NAN], [NAN, NAN])
-    result = baselines.optimal_interpolation(sst, SEA, np.zeros((2, 1, 3)))
+    sst = days_of([NAN, 2.0], [NAN, NAN], [NAN, NAN])
+    result = optimal_interpolation(Month(sst, SEA, np.zeros((2, 1, 3))))
     for cell in range(3):
         cov = [
             0.6 * np.exp(-cell / 9 - t / 7) + 0.4 * np.exp(-(cell**2) / 72 - t / 60) for t in (0, 1)
@@ -158,10 +163,18 @@ def test_optimal_interpolation_of_one_observation():
         np.testing.assert_allclose(result[0, cell], expected, rtol=1e-12)
 
 
+def gappy_month(seed=3, shape=(4, 3, 5), ocean=None):
+    """Anomalies of about 1 K around a prior of 0 degC, two in five observed."""
+    rng = np.random.default_rng(seed)
+    sst = np.where(rng.random(shape) < 0.4, rng.standard_normal(shape), NAN)
+    ocean = np.ones(shape[1:], dtype=bool) if ocean is None else ocean
+    return Month(sst, ocean, np.zeros(shape))
+
+
 def test_optimal_interpolation_is_the_mean_of_daily_kriging():
     """The analytic month mean against daily maps made with the full covariance matrix."""
-    rng = np.random.default_rng(3)
-    sst = np.where(rng.random((4, 3, 5)) < 0.4, rng.standard_normal((4, 3, 5)), NAN)
+    month = gappy_month()
+    sst = month.sst
     t, i, j = (a.ravel() for a in np.indices(sst.shape))
     lag = abs(t[:, None] - t)
     r = np.hypot(i[:, None] - i, j[:, None] - j)
@@ -169,19 +182,34 @@ def test_optimal_interpolation_is_the_mean_of_daily_kriging():
     seen = np.isfinite(sst.ravel())
     matrix = full[np.ix_(seen, seen)] + 0.09 * np.eye(seen.sum())
     daily = full[:, seen] @ np.linalg.solve(matrix, sst.ravel()[seen])
-    result = baselines.optimal_interpolation(sst, np.ones((3, 5), dtype=bool), np.zeros_like(sst))
+    result = optimal_interpolation(month)
     np.testing.assert_allclose(result, daily.reshape(sst.shape).mean(0), rtol=1e-9, atol=1e-9)
+
+
+def test_with_month_mean_moves_the_prior_by_what_was_seen():
+    month = gappy_month()
+    shift = np.nanmean(month.sst)
+    shifted = Month(month.sst, month.ocean, month.prior + shift)
+    np.testing.assert_allclose(with_month_mean(month), optimal_interpolation(shifted))
+    covariance = Covariance(short_cells=2.0)
+    np.testing.assert_allclose(
+        with_month_mean(month, covariance=covariance), optimal_interpolation(shifted, covariance)
+    )
+    means = with_month_mean(month, baselines.climatology_mean)
+    np.testing.assert_allclose(means, np.full((3, 5), shift))
+    empty = Month(np.full((2, 1, 3), NAN), SEA, np.full((2, 1, 3), 9.0))
+    np.testing.assert_allclose(with_month_mean(empty), [[9, 9, 9]])
 
 
 def test_expected_error_of_one_look_and_of_none():
     ocean = np.array([[True, True, False]])
     sst = np.full((1, 1, 3), np.nan)
     prior = np.sqrt(0.6 + 0.4)
-    np.testing.assert_allclose(expected_error(sst, ocean), [[prior, prior, np.nan]])
+    np.testing.assert_allclose(expected_error(Month(sst, ocean)), [[prior, prior, np.nan]])
     sst[0, 0, 0] = 15.0
     c = 0.6 * np.exp(-1 / 9) + 0.4 * np.exp(-1 / 72)
     expected = [np.sqrt(1 - 1 / 1.09), np.sqrt(1 - c**2 / 1.09), np.nan]
-    np.testing.assert_allclose(expected_error(sst, ocean), [expected])
+    np.testing.assert_allclose(expected_error(Month(sst, ocean)), [expected])
 
 
 def test_expected_error_is_the_error_made():
@@ -198,17 +226,78 @@ def test_expected_error_is_the_error_made():
     for _ in range(400):
         truth = (root @ rng.standard_normal(len(full))).reshape(T, H, W)
         sst = np.where(seen, truth + 0.3 * rng.standard_normal(truth.shape), np.nan)
-        estimate = optimal_interpolation(sst, ocean, np.zeros((T, H, W)))
-        errors.append(estimate - truth.mean(0))
+        month = Month(sst, ocean, np.zeros((T, H, W)))
+        errors.append(optimal_interpolation(month) - truth.mean(0))
     made = np.sqrt(np.mean(np.square(errors), axis=0))
-    np.testing.assert_allclose(made, expected_error(sst, ocean), rtol=0.12)
+    np.testing.assert_allclose(made, expected_error(month), rtol=0.12)
+
+
+def measured(cells=12, days=90, **parameters):
+    """The covariance of anomalies that last about five days, and the anomalies (days, cells)."""
+    rng = np.random.default_rng(0)
+    mix = rng.standard_normal((cells, cells))
+    anomaly = np.zeros((days, cells))
+    for t in range(1, days):
+        anomaly[t] = 0.8 * anomaly[t - 1] + mix @ rng.standard_normal(cells)
+    return MeasuredCovariance.of(anomaly, **parameters), anomaly
+
+
+def test_measured_covariance_splits_the_variance_that_was_measured():
+    covariance, anomaly = measured(K=4)
+    assert covariance.patterns.shape == (12, 4) and covariance.memory.shape == (4, 31)
+    variance = (covariance.patterns**2).sum(1) + covariance.rest
+    np.testing.assert_allclose(variance, (anomaly**2).mean(0))
+    np.testing.assert_allclose(covariance.memory[:, 0], 1)
+    assert (covariance.memory[:, 1] > covariance.memory[:, 8]).all()
+    complete, _ = measured(K=12)
+    np.testing.assert_allclose(
+        complete.patterns @ complete.patterns.T, anomaly.T @ anomaly / 90, atol=1e-9
+    )
+    np.testing.assert_allclose(complete.rest, 0, atol=1e-12)
+
+
+def test_measured_covariance_is_textbook_optimal_interpolation():
+    """Against daily maps made with the dense matrix of all days and cells."""
+    covariance, _ = measured(K=4, offset=0.25)
+    ocean = np.ones((3, 5), dtype=bool)
+    ocean[0, :3] = False  # 12 cells of sea
+    month = gappy_month(shape=(6, 3, 5), ocean=ocean)
+    day, cell = (x.ravel() for x in np.indices((6, 12)))
+    patterns = covariance.patterns[cell]  # (days * cells, K)
+    lag = np.abs(day[:, None] - day)
+    full = np.full(lag.shape, 0.25)
+    for k in range(4):
+        full += np.outer(patterns[:, k], patterns[:, k]) * covariance.memory[k][lag]
+    values = month.sst[:, ocean].ravel()
+    seen = np.isfinite(values)
+    noise = np.diag(0.04 + covariance.rest[cell[seen]])
+    matrix = full[np.ix_(seen, seen)] + noise
+    daily = full[:, seen] @ np.linalg.solve(matrix, values[seen])
+    result = covariance.interpolate(month, noise_variance=0.04)
+    np.testing.assert_allclose(result[ocean], daily.reshape(6, 12).mean(0), rtol=1e-8, atol=1e-10)
+    assert np.isnan(result[~ocean]).all()
+
+
+def test_measured_covariance_of_a_month_without_observation_is_the_prior():
+    covariance, _ = measured(K=4)
+    ocean = np.ones((3, 4), dtype=bool)
+    month = Month(np.full((2, 3, 4), NAN), ocean, np.full((2, 3, 4), 11.0))
+    np.testing.assert_array_equal(covariance.interpolate(month), np.full((3, 4), 11.0))
+
+
+def test_measured_covariance_refuses_another_ocean():
+    covariance, _ = measured(K=4)
+    with pytest.raises(ValueError, match="month has 15 ocean cells, the patterns have 12"):
+        covariance.interpolate(gappy_month())
 
 
 def test_optimal_interpolation_refuses_more_than_memory_allows():
+    month = Month(np.zeros((2, 1, 3)), SEA, np.zeros((2, 1, 3)))
     with pytest.raises(ValueError, match="max_observations=5"):
-        baselines.optimal_interpolation(
-            np.zeros((2, 1, 3)), SEA, np.zeros((2, 1, 3)), max_observations=5
-        )
+        optimal_interpolation(month, max_observations=5)
+    covariance, _ = measured(cells=3, K=2)
+    with pytest.raises(ValueError, match="max_observations=5"):
+        covariance.interpolate(month, max_observations=5)
 
 
 def test_fit_covariance_recovers_its_own_field():
@@ -234,9 +323,10 @@ def test_dineof_completes_a_rank_one_field():
     field = np.sin(np.arange(30) / 3)[:, None, None] * np.linspace(-1, 1, 64).reshape(1, 8, 8)
     sst = np.where(rng.random(field.shape) < 0.7, field, NAN)
     ocean = np.ones((8, 8), dtype=bool)
-    error = baselines.dineof(sst, ocean, np.zeros_like(field)) - field.mean(0)
-    rival = baselines.mean_anomaly(sst, ocean, np.zeros_like(field)) - field.mean(0)
-    assert np.abs(error).max() < 0.02 < np.abs(rival).max()
+    month = Month(sst, ocean, np.zeros_like(field))
+    error = baselines.dineof(month) - field.mean(0)
+    other = baselines.mean_anomaly(month) - field.mean(0)
+    assert np.abs(error).max() < 0.02 < np.abs(other).max()
 
 
 def test_dineof_of_noise_chooses_no_eof():
@@ -264,7 +354,8 @@ def test_contract(name, shape, share, with_climatology):
     if share:
         sst[0, 0, 0] = 15.0  # at least one observation
     before = sst.copy()
-    result = BASELINES[name](sst, ocean, np.full(shape, 14.0) if with_climatology else None)
+    prior = np.full(shape, 14.0) if with_climatology else None
+    result = BASELINES[name](Month(sst, ocean, prior))
     assert result.shape == shape[1:]
     assert np.isfinite(result[ocean]).all() and np.isnan(result[~ocean]).all()
     np.testing.assert_array_equal(sst, before)
@@ -276,18 +367,18 @@ def test_values_on_land_do_not_count(name):
     ocean = np.ones((4, 4), dtype=bool)
     ocean[0] = False
     sst[:, 0] = 99.0
-    result = BASELINES[name](sst, ocean, np.full(sst.shape, 15.0))
+    result = BASELINES[name](Month(sst, ocean, np.full(sst.shape, 15.0)))
     np.testing.assert_allclose(result[1:], 15.0, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", BASELINES)
-def test_bad_input_is_named(name):
+def test_bad_input_is_named():
+    """Every baseline gets a `Month`, and there is no other way to one."""
     ocean = np.ones((4, 4), dtype=bool)
     with pytest.raises(ValueError, match="degC"):
-        BASELINES[name](np.full((3, 4, 4), 288.0), ocean)
-    with pytest.raises(ValueError, match="ocean_mask"):
-        BASELINES[name](np.zeros((3, 4, 4)), ocean.astype(int))
+        Month(np.full((3, 4, 4), 288.0), ocean)
+    with pytest.raises(ValueError, match="ocean must be bool"):
+        Month(np.zeros((3, 4, 4)), ocean.astype(int))
     with pytest.raises(ValueError, match="sst must be"):
-        BASELINES[name](np.zeros((4, 4)), ocean)
-    with pytest.raises(ValueError, match="climatology"):
-        BASELINES[name](np.zeros((3, 4, 4)), ocean, np.zeros((2, 4, 4)))
+        Month(np.zeros((4, 4)), ocean)
+    with pytest.raises(ValueError, match="prior"):
+        Month(np.zeros((3, 4, 4)), ocean, np.zeros((2, 4, 4)))

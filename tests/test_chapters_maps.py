@@ -1,13 +1,21 @@
-"""The classes that chapters 8 to 11 write out are those of the package, key by key."""
+"""The classes that the chapters from "Telling place" to "All together" write out are those of the
+package, key by key, and the loop of "The loss and the loop" is the package's, step by step."""
+
+import csv
 
 import nbformat
 import pytest
 import torch
+from lightning_fabric import Fabric
 from notebooks import CHAPTERS as FOLDER
 from notebooks import definitions
 
 import sst_tutorial
-from sst_tutorial.model import OceanBatchNorm2d
+from sst_tutorial import training
+from sst_tutorial.networks import build
+from sst_tutorial.ocean_norm import OceanBatchNorm2d
+from sst_tutorial.samples import SampleMaker
+from sst_tutorial.settings import changed, settings_of
 
 CHAPTERS = {
     "SpatialPositionalEncoding2D": "telling_place",
@@ -123,10 +131,15 @@ def test_norm_of_a_batch_of_land_keeps_its_statistics():
 @pytest.mark.parametrize("training", [True, False])
 def test_whole_machine(patch, training):
     of_page, of_package = twins(
-        "SpatioTemporalModel", embed_dim=16, hidden=8, patch_size=patch, spatial_heads=2
+        "SpatioTemporalModel",
+        in_chans=2,
+        embed_dim=16,
+        hidden=8,
+        patch_size=patch,
+        spatial_heads=2,
     )
     of_page.train(training), of_package.train(training)
-    data = torch.randn(2, 1, 12, 16, 8)  # (B, C, T, H, W)
+    data = torch.randn(2, 2, 12, 16, 8)  # (B, C, T, H, W)
     mask = torch.rand(data.shape) < 0.8
     absent = torch.zeros(2, 12, dtype=torch.bool)
     absent[1, 9:] = True
@@ -142,3 +155,57 @@ def test_whole_machine_ignores_what_lies_under_the_mask():
     clean, poisoned = of_page(data, mask), of_page(data.masked_fill(mask, torch.nan), mask)
     assert clean.isfinite().all()
     close(clean, poisoned)
+
+
+TINY = settings_of(
+    "quick", steps=7, batch_size=4, warmup=2, eval_every=3, pieces=4,
+    first_guess={"iterations": 3}, network={"embed_dim": 16, "hidden": 16},
+)  # fmt: skip
+
+
+def new_estimator(seed=0):
+    torch.manual_seed(seed)
+    return build(TINY.first_guess, TINY.network)
+
+
+@pytest.fixture(scope="module")
+def samples():
+    return SampleMaker("cpu", seed=1, size=16, pieces=4)
+
+
+@pytest.mark.parametrize("micro_batch", [None, 2])
+def test_loop_of_the_page_is_that_of_the_package(samples, micro_batch, tmp_path):
+    fit = definitions("loss_and_loop", "fit")["fit"]
+    settings = changed(TINY, micro_batch=micro_batch)
+    fabric = Fabric(accelerator="cpu", devices=1)
+    months = samples(1000, 4)
+    a, log = fit(new_estimator(), samples, months, settings, tmp_path / "page.pt", fabric)
+    b, _ = training.fit(
+        new_estimator(), samples, {"months": months}, settings, tmp_path, fabric, progress=False
+    )
+    assert a.state_dict().keys() == b.state_dict().keys()
+    for key, value in a.state_dict().items():
+        close(value, b.state_dict()[key])
+    with (tmp_path / "steps.csv").open() as file:
+        theirs = [(float(row["loss"]), float(row["grad_norm"])) for row in csv.DictReader(file)]
+    torch.testing.assert_close(torch.tensor(log["loss"]), torch.tensor(theirs), rtol=1e-3, atol=0)
+    assert [step for step, _ in log["rmse"]] == [3, 6, 7]
+
+
+def test_loop_of_the_page_resumes_to_the_same_weights(samples, tmp_path):
+    fit = definitions("loss_and_loop", "fit")["fit"]
+    fabric, months, path = Fabric(accelerator="cpu", devices=1), samples(1000, 4), tmp_path / "c.pt"
+
+    def killed(step, batch_size):
+        if step == 5:
+            raise KeyboardInterrupt
+        return samples(step, batch_size)
+
+    whole, log = fit(new_estimator(), samples, months, TINY, tmp_path / "whole.pt", fabric)
+    with pytest.raises(KeyboardInterrupt):
+        fit(new_estimator(), killed, months, TINY, path, fabric)
+    resumed, log_resumed = fit(new_estimator(9), samples, months, TINY, path, fabric, resume=True)
+    for key, value in whole.state_dict().items():
+        assert torch.equal(value, resumed.state_dict()[key])
+    assert log_resumed == log
+    assert not list(tmp_path.glob("*.partial"))

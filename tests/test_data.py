@@ -1,4 +1,4 @@
-"""open_sst on files of many kinds, and the daily climatology."""
+"""open_sst on files of many kinds."""
 
 import warnings
 
@@ -7,8 +7,10 @@ import pytest
 import xarray as xr
 
 from sst_tutorial import data
+from sst_tutorial.benchmark import shared_data
 from sst_tutorial.coast import ocean_mask
-from sst_tutorial.data import climatology_for, daily_climatology, open_sst, shared_data
+from sst_tutorial.data import open_sst
+from sst_tutorial.prior import climatology_for, daily_climatology
 
 
 def sea(lat=(-42, -41, -40), lon=(148, 149, 150, 151), days=3, start="2016-02-01", name="sst"):

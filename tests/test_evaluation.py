@@ -1,12 +1,16 @@
 """Metrics against numbers worked out by hand, and the benchmark against its own score."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from sst_tutorial import benchmark
 from sst_tutorial import evaluation as ev
 from sst_tutorial.baselines import BASELINES
+from sst_tutorial.months import Month
+from sst_tutorial.results import read_results, write_results
 
 NAN = np.nan
 
@@ -19,13 +23,13 @@ def simple_month(seed=0, size=16, name="2001-01"):
     sst = np.where(rng.random((30, size, size)) < 0.1, truth, NAN)
     sst[:, ~ocean] = NAN
     lat = np.linspace(-40, -36, size)
-    return ev.Month(sst, ocean, np.full(sst.shape, 15.0), np.where(ocean, truth, NAN), lat, name)
+    return Month(sst, ocean, np.full(sst.shape, 15.0), np.where(ocean, truth, NAN), lat, name)
 
 
 def shifted(by):
     """A method that knows the truth of `simple_month(0)` and misses it by a constant."""
     truth = simple_month().truth
-    return lambda sst, ocean_mask, climatology: truth + by
+    return lambda month: truth + by
 
 
 def test_error_metrics_by_hand():
@@ -36,10 +40,6 @@ def test_error_metrics_by_hand():
     assert ev.bias(error, [3, 1]) == pytest.approx(1.5)
     assert ev.rmse(error, [3, 1]) == pytest.approx(np.sqrt(3))
     assert np.isnan(ev.rmse(np.array([])))
-
-
-def test_cos_lat_weights():
-    np.testing.assert_allclose(ev.cos_lat_weights([0, 60], 3), [[1, 1, 1], [0.5, 0.5, 0.5]])
 
 
 def test_distance_to_coast():
@@ -135,7 +135,7 @@ def test_score_of_a_constant_error():
     assert np.isnan(score["rmse_interval"]).all()  # one month says nothing about another
     np.testing.assert_allclose(score["spectrum"]["power_ratio"], 1)
     np.testing.assert_allclose(score["spectrum"]["error_ratio"], 0, atol=1e-12)
-    n_ocean = simple_month().ocean_mask.sum()
+    n_ocean = simple_month().ocean.sum()
     for rows in (score["by_cloud_fraction"], score["by_distance_to_coast"]):
         assert sum(row["cells"] for row in rows) == n_ocean
 
@@ -144,7 +144,7 @@ def test_three_months_have_an_interval_and_land_has_no_score():
     months = [simple_month(), simple_month(1), simple_month(2)]
     low, high = ev.score_months({"m": shifted(0.5)}, months)["m"]["rmse_interval"]
     assert low < high
-    months[1].ocean_mask = np.zeros_like(months[1].ocean_mask)
+    months[1] = replace(months[1], ocean=np.zeros_like(months[1].ocean))
     with pytest.raises(ValueError, match="2001-01 has no ocean cell"):
         ev.score_months({"m": shifted(0.5)}, months)
 
@@ -158,7 +158,7 @@ def test_maps_of_two_sizes_have_no_common_spectrum():
 def test_scores_of_two_months_pool_their_cells():
     months = [simple_month(), simple_month()]
     errors = iter([1.0, -1.0])
-    predict = lambda *month: shifted(next(errors))(*month)  # noqa: E731
+    predict = lambda month: shifted(next(errors))(month)  # noqa: E731
     score = ev.score_months({"m": predict}, months)["m"]
     assert score["rmse"] == pytest.approx(1)
     assert score["bias"] == pytest.approx(0, abs=1e-12)
@@ -166,34 +166,38 @@ def test_scores_of_two_months_pool_their_cells():
 
 
 def test_a_gap_over_ocean_is_an_error():
-    def holed(sst, ocean_mask, climatology):
+    def holed(month):
         return np.where(np.arange(256).reshape(16, 16) == 40, NAN, 1.0)
 
     with pytest.raises(ValueError, match="holed left 1 ocean cells of 2001-01"):
         ev.score_months({"holed": holed}, [simple_month()])
     with pytest.raises(ValueError, match=r"shape \(16, 16\)"):
-        ev.score_months({"m": lambda *month: np.zeros(3)}, [simple_month()])
+        ev.score_months({"m": lambda month: np.zeros(3)}, [simple_month()])
     with pytest.raises(ValueError, match="months is empty"):
         ev.score_months({}, [])
 
 
-def test_simulated_months_rank_the_rivals(monkeypatch):
-    monkeypatch.setattr(ev, "REGIONS", {"Kuroshio": ev.REGIONS["Kuroshio"]})
+def test_simulated_months_rank_the_baselines(monkeypatch):
+    monkeypatch.setattr(benchmark, "REGIONS", {"Kuroshio": benchmark.REGIONS["Kuroshio"]})
     names = ("climatology", "mean of days", "gaussian", "optimal interpolation")
     methods = {name: BASELINES[name] for name in names}
-    months = ev.simulated_months("cloudy", per_region=2)
+    months = benchmark.simulated_months("cloudy", per_region=2)
     assert [month.name for month in months] == ["Kuroshio 2001-01", "Kuroshio 2001-03"]
-    hidden = np.mean([np.isnan(m.sst[:, m.ocean_mask]).mean() for m in months])
+    hidden = np.mean([np.isnan(m.sst[:, m.ocean]).mean() for m in months])
     assert hidden == pytest.approx(0.91, abs=0.02)
     rmse = {name: s["rmse"] for name, s in ev.score_months(methods, months).items()}
     assert rmse["optimal interpolation"] < rmse["gaussian"] < rmse["mean of days"]
     assert rmse["gaussian"] < rmse["climatology"]
 
 
-def test_results_are_strict_json(tmp_path):
+def test_results_are_strict_json_and_appear_whole(tmp_path):
     path = tmp_path / "results" / "x.json"
-    ev.write_results({"a": [NAN, np.inf, 1 / 3], "b": (1, "c", None)}, path)
+    write_results({"a": [NAN, np.inf, 1 / 3], "b": (1, "c", None)}, path)
     assert json.loads(path.read_text()) == {"a": [None, None, 0.333333], "b": [1, "c", None]}
+    with pytest.raises(TypeError):
+        write_results({"a": object()}, path)
+    assert json.loads(path.read_text())["b"] == [1, "c", None]
+    assert [f.name for f in path.parent.iterdir()] == ["x.json"]  # no .partial
 
 
 def test_without_the_benchmark_it_says_so(monkeypatch, tmp_path):
@@ -204,8 +208,10 @@ def test_without_the_benchmark_it_says_so(monkeypatch, tmp_path):
 
 def test_every_method_is_scored_printed_and_written(monkeypatch, tmp_path):
     monkeypatch.setitem(ev.MONTHS, "simulated", lambda regime: [simple_month(), simple_month(1)])
-    out = tmp_path / "rivals.json"
-    printed = ev.table(ev.evaluate(BASELINES, months="simulated", out=out))
+    out = tmp_path / "baselines.json"
+    scored = ev.evaluate(BASELINES, months="simulated")
+    write_results(scored, out)
+    printed = ev.table(scored)
     results = json.loads(out.read_text())
     assert list(results["regimes"]) == ["cloudy", "clear"]
     for regime in results["regimes"].values():
@@ -216,9 +222,9 @@ def test_every_method_is_scored_printed_and_written(monkeypatch, tmp_path):
 @pytest.fixture(scope="module")
 def real_months():
     """The benchmark, read once: its climatology takes seconds."""
-    if ev.benchmark_folder() is None:
+    if benchmark.benchmark_folder() is None:
         pytest.skip("the benchmark is not beside the shared data: set SST_TUTORIAL_DATA")
-    return ev.benchmark_months("cloudy")
+    return benchmark.benchmark_months("cloudy")
 
 
 def test_benchmark_gives_the_published_figures(real_months):
@@ -229,13 +235,13 @@ def test_benchmark_gives_the_published_figures(real_months):
 
 
 def test_we_score_as_the_benchmark_does(real_months):
-    climatology = {month.name: month.climatology for month in real_months}
+    prior = {month.name: month.prior for month in real_months}
 
     def predict(case):
         name = str(case.time[0].astype("datetime64[M]"))
-        return BASELINES["gaussian"](case.sst, case.ocean, climatology[name])
+        return BASELINES["gaussian"](Month(case.sst, case.ocean, prior[name]))
 
-    theirs = ev.benchmark_module().score(predict, "cloudy")
+    theirs = benchmark.benchmark_module().score(predict, "cloudy")
     ours = ev.score_months({"gaussian": BASELINES["gaussian"]}, real_months)["gaussian"]
     for our_key, their_key in (("rmse", "rmse"), ("rmse_seldom_seen", "rmse_seldom_seen"),
                                ("bias", "bias"), ("share_never_seen", "never_seen")):
@@ -252,11 +258,10 @@ def test_optimal_interpolation_leads_on_real_months(real_months):
 def test_results_are_read_from_the_folder_of_the_book_or_missed_aloud(
     monkeypatch, capsys, tmp_path
 ):
-    (tmp_path / "results").mkdir()
-    (tmp_path / "chapters").mkdir()
-    monkeypatch.chdir(tmp_path / "chapters")
-    ev.write_results({"rmse": 0.25}, tmp_path / "results" / "a_test.json")
-    assert ev.read_results("a_test") == {"rmse": 0.25}
+    (tmp_path / "book" / "chapters").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "book" / "chapters")
+    write_results({"rmse": 0.25}, tmp_path / "experiments" / "results" / "a_test.json")
+    assert read_results("a_test") == {"rmse": 0.25}
     assert capsys.readouterr().out == ""
-    assert ev.read_results("no_such_file") is None
+    assert read_results("no_such_file") is None
     assert capsys.readouterr().out.startswith("no_such_file.json is not here")

@@ -158,14 +158,14 @@ def test_channels_and_maps_of_corrections_are_what_they_say():
     torch.testing.assert_close(guess.channels[:, 0], misfit)
     torch.testing.assert_close(guess.channels[:, 1], analysis)
     assert torch.equal(guess.known[:, 0], observed) and torch.equal(guess.known[:, 1], there)
-    looks = observed.sum(1).float()
+    number = observed.sum(1).float()
     expected = [
         *(month_mean(sum(increments[: i + 1]), exists) - guess.mean for i in range(3)),
         guess.mean,
         *(month_mean(count, exists).log1p() for count in counts),
-        looks.log1p(),
-        misfit.sum(1) / (looks + 1),
-        torch.ones_like(looks),
+        number.log1p(),
+        misfit.sum(1) / (number + 1),
+        torch.ones_like(number),
     ]
     expected = torch.stack(expected, 1) * ocean[:, None]
     torch.testing.assert_close(guess.maps, expected, atol=1e-5, rtol=1e-5)

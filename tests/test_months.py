@@ -1,16 +1,256 @@
-"""Months: what the network is given, and what comes back."""
+"""Months: what is checked when they are made, and the one crossing from degC to K."""
+
+import dataclasses
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+import xarray as xr
 from torch.utils.data import DataLoader
 
-from sst_tutorial.baselines import gaussian_mean
-from sst_tutorial.model import SpatioTemporalModel
-from sst_tutorial.months import MonthDataset, Settings, predict
+from sst_tutorial.baselines import gaussian
+from sst_tutorial.first_guess import gaussian_mean
+from sst_tutorial.months import DAYS, Batch, Month, MonthDataset, month_of
+from sst_tutorial.prior import EMPTY_MONTH_DEGC, smooth_prior
 from sst_tutorial.simulate import observe, simulate_clouds, simulate_ocean
 
-SMALL = dict(embed_dim=16, hidden=16)
+
+def sea(T=30, H=5, W=7, seed=0):
+    """sst (T, H, W) around 15 degC with gaps, and its ocean (H, W) with a corner of land."""
+    rng = np.random.default_rng(seed)
+    sst = np.where(rng.random((T, H, W)) < 0.3, rng.normal(15, 1, (T, H, W)), np.nan)
+    ocean = np.ones((H, W), dtype=bool)
+    ocean[:2, :2] = False
+    return sst, ocean
+
+
+def known(T=30, H=5, W=7, seed=0, **changes):
+    """A month with a prior, a truth and latitudes; what is on land is NaN."""
+    sst, ocean = sea(T, H, W, seed)
+    prior = np.where(ocean, 14.0 + 0.1 * np.arange(T)[:, None, None], np.nan)
+    truth = np.where(ocean, 16.0, np.nan)
+    parts = {"prior": prior, "truth": truth, "lat": np.linspace(-40, -36, H), "name": "2001-02"}
+    return Month(sst, ocean, **parts | changes)
+
+
+# ---------------------------------------------------------------- a month
+
+
+def test_a_month_forgets_land_and_infinity():
+    sst, ocean = sea()
+    sst[:, 0, 0] = 12.0
+    sst[3, 4, 4], sst[4, 4, 4] = np.inf, -np.inf
+    month = Month(sst, ocean)
+    assert np.isnan(month.sst[:, ~ocean]).all() and not np.isinf(month.sst).any()
+    assert not month.observed[:, ~ocean].any() and not month.observed[3:5, 4, 4].any()
+    assert month.observed.sum() == np.isfinite(sst[:, ocean]).sum()
+    assert sst[0, 0, 0] == 12.0  # the caller's array is left alone
+
+
+def test_kelvin_on_land_or_under_land_is_no_error():
+    sst, ocean = sea()
+    sst[:, 0, 0] = 288.0
+    assert np.isnan(Month(sst, ocean).sst[:, 0, 0]).all()
+
+
+def test_without_a_prior_the_month_is_its_own():
+    sst, ocean = sea()
+    month = Month(sst, ocean)
+    np.testing.assert_array_equal(month.prior, smooth_prior(np.where(ocean, sst, np.nan), ocean))
+    assert (Month(np.full_like(sst, np.nan), ocean).prior == EMPTY_MONTH_DEGC).all()
+
+
+def test_anomaly_and_complete_undo_each_other():
+    month = known()
+    np.testing.assert_allclose(month.prior_mean[month.ocean], 14.0 + 0.1 * 14.5)
+    seen = month.observed
+    np.testing.assert_allclose((month.anomaly + month.prior)[seen], month.sst[seen])
+    assert np.isnan(month.anomaly[~seen]).all()
+    complete = month.complete(np.full(month.ocean.shape, 0.5))
+    np.testing.assert_allclose(complete[month.ocean], 14.0 + 0.1 * 14.5 + 0.5)
+    assert np.isnan(complete[~month.ocean]).all()
+
+
+@pytest.mark.parametrize(
+    ("rows", "cols"),
+    [(slice(1, 4), slice(2, 7)), (np.array([1, 2, 3]), np.array([5, 6, 0, 1]))],
+)
+def test_cut_takes_the_same_cells_of_everything(rows, cols):
+    month = known()
+    part = month.cut(rows, cols)
+    for name in ("sst", "prior", "ocean", "truth"):
+        expected = getattr(month, name)[..., rows, :][..., cols]
+        np.testing.assert_array_equal(getattr(part, name), expected)
+    np.testing.assert_array_equal(part.lat, month.lat[rows])
+    assert part.name == month.name
+    bare = Month(*sea()).cut(rows, cols)
+    assert bare.truth is None and bare.lat is None
+
+
+def test_a_month_of_land_alone_is_a_month():
+    sst, ocean = sea()
+    month = Month(sst, np.zeros_like(ocean))
+    assert not month.observed.any() and np.isnan(month.complete(0.0)).all()
+    assert not Batch.of([month]).ocean.any()
+
+
+def test_months_and_batches_are_frozen():
+    month = known()
+    for thing, name in ((month, "sst"), (month, "truth"), (Batch.of([month]), "anomaly")):
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            setattr(thing, name, None)
+
+
+def with_value(value, field="sst"):
+    def call():
+        month = known()
+        array = np.array(getattr(month, field))
+        array[(0,) * (array.ndim - 2) + (4, 4)] = value
+        return dataclasses.replace(month, **{field: array})
+
+    return call
+
+
+WRONG = {  # what is done wrong: (call, what the message says)
+    "kelvin": (lambda: Month(sea()[0] + 273.15, sea()[1]), "sst of the month.*in K, subtract"),
+    "fill value": (with_value(-999.0), r"sst of 2001-02 .*holds -999.0;.*must become NaN"),
+    "large fill value": (with_value(1e20), "sst of 2001-02 must be a sea in degC"),
+    "just too cold": (with_value(-5.1), r"-5 to 50, but holds -5.1"),
+    "just too hot": (with_value(50.1), r"-5 to 50, but holds 50.1"),
+    "prior in kelvin": (with_value(288.0, "prior"), "prior of 2001-02.*subtract 273.15"),
+    "truth in kelvin": (with_value(288.0, "truth"), "truth of 2001-02.*subtract 273.15"),
+    "prior with a hole": (with_value(np.nan, "prior"), "prior of 2001-02 has gaps over the ocean"),
+    "prior with infinity": (with_value(np.inf, "prior"), "prior of 2001-02 has gaps"),
+    "truth with a hole": (with_value(np.nan, "truth"), "truth of 2001-02 has gaps over the ocean"),
+    "no day": (lambda: known(T=0), r"1 to 31 days, got shape \(0, 5, 7\)"),
+    "32 days": (lambda: known(T=32), r"1 to 31 days, got shape \(32, 5, 7\)"),
+    "one map": (lambda: Month(sea()[0][0], sea()[1]), r"\(T, H, W\).*got shape \(5, 7\)"),
+    "ocean of another shape": (
+        lambda: Month(sea()[0], sea()[1].T),
+        r"ocean must be bool of shape \(5, 7\), True = sea, got bool \(7, 5\)",
+    ),
+    "ocean of numbers": (lambda: Month(sea()[0], sea()[1] * 1.0), "True = sea, got float64"),
+    "ocean of whole numbers": (lambda: Month(sea()[0], sea()[1].astype("i1")), "got int8"),
+    "prior of one map": (
+        lambda: known(prior=np.full((5, 7), 15.0)),
+        r"prior of 2001-02 must have shape \(30, 5, 7\), got \(5, 7\)",
+    ),
+    "prior of another month": (
+        lambda: known(prior=np.full((31, 5, 7), 15.0)),
+        r"prior of 2001-02 must have shape \(30, 5, 7\), got \(31, 5, 7\)",
+    ),
+    "truth of every day": (
+        lambda: known(truth=np.full((30, 5, 7), 15.0)),
+        r"truth of 2001-02 must have shape \(5, 7\), got \(30, 5, 7\)",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_what_is_no_month_is_named(what):
+    call, text = WRONG[what]
+    with pytest.raises(ValueError, match=text):
+        call()
+
+
+def test_the_coldest_and_the_hottest_sea_are_seas():
+    assert with_value(-5.0)().sst[0, 4, 4] == -5.0
+    assert with_value(50.0)().sst[0, 4, 4] == 50.0
+
+
+# ---------------------------------------------------------------- a batch
+
+
+def test_a_batch_is_its_months_in_kelvin():
+    months = [known(), known(T=28, H=3, W=9, seed=1)]
+    batch = Batch.of(months)
+    assert batch.anomaly.shape == (2, DAYS, 5, 9) and batch.anomaly.dtype == torch.float32
+    assert len(batch) == 2
+    for b, month in enumerate(months):
+        T, H, W = month.sst.shape
+        here, seen = (b, slice(T), slice(H), slice(W)), month.observed
+        np.testing.assert_array_equal(batch.observed[here], seen)
+        expected = np.where(seen, month.anomaly, 0.0)
+        np.testing.assert_allclose(batch.anomaly[here], expected, atol=1e-6)
+        np.testing.assert_array_equal(batch.ocean[b, :H, :W], month.ocean)
+        sea = month.ocean
+        np.testing.assert_allclose(
+            batch.target[b, :H, :W][sea], (month.truth - month.prior_mean)[sea], atol=1e-6
+        )
+        np.testing.assert_allclose(
+            batch.prior[b, :H, :W][sea], month.prior_mean[sea], atol=1e-5
+        )
+        # What is beside the month is nothing at all.
+        assert batch.exists[b].tolist() == [True] * T + [False] * (DAYS - T)
+        assert batch.observed[b].sum() == seen.sum() and batch.ocean[b].sum() == sea.sum()
+        for field in (batch.target, batch.prior):
+            assert (field[b][~batch.ocean[b]] == 0).all()
+    assert (batch.anomaly[~batch.observed] == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("patch", "shape"),
+    [((1, 4, 4), (31, 8, 8)), ((1, 5, 7), (31, 5, 7)), ((6, 8, 6), (36, 8, 12))],
+)
+def test_a_batch_is_padded_to_whole_patches(patch, shape):
+    batch = Batch.of([known()], patch)
+    assert batch.anomaly.shape == (1, *shape)
+    assert batch.exists.sum() == 30 and batch.ocean.sum() == 31
+    assert batch.target.shape == (1, *shape[1:])
+
+
+def test_one_unknown_truth_leaves_no_target():
+    months = [known(), known(truth=None)]
+    assert Batch.of(months).target is None
+    assert Batch.of(months[:1]).target is not None
+    assert Batch.of(months).prior is not None
+
+
+def test_some_samples_of_a_batch():
+    batch = Batch.of([known(seed=seed) for seed in range(4)])
+    for index, samples in ((slice(1, 3), [1, 2]), (torch.tensor([3, 0]), [3, 0])):
+        part = batch[index]
+        assert len(part) == 2
+        for field in dataclasses.fields(Batch):
+            assert torch.equal(getattr(part, field.name), getattr(batch, field.name)[samples])
+    assert Batch.of([known(truth=None)])[:1].target is None
+
+
+def test_inputs_are_what_an_estimator_is_called_with():
+    batch = Batch.of([known()])
+    anomaly, observed, ocean, exists = batch.inputs
+    assert anomaly is batch.anomaly and observed is batch.observed
+    assert ocean is batch.ocean and exists is batch.exists
+
+
+def test_of_takes_any_iterable_of_months_but_none():
+    assert len(Batch.of(known(seed=seed) for seed in range(2))) == 2
+    with pytest.raises(ValueError, match="months is empty"):
+        Batch.of([])
+
+
+@pytest.mark.parametrize(
+    ("field", "change", "text"),
+    [
+        ("anomaly", lambda x: x[0], r"anomaly must be \(B, T, H, W\), got shape \(31, 5, 7\)"),
+        ("observed", lambda x: x.float(), r"observed must be bool .*got torch.float32"),
+        ("observed", lambda x: x[:, :30], r"observed must be bool \(1, 31, 5, 7\).*30"),
+        ("ocean", lambda x: x.int(), "ocean must be bool .*got torch.int32"),
+        ("ocean", lambda x: x[0], r"ocean must be bool \(1, 5, 7\), got torch.bool \(5, 7\)"),
+        ("exists", lambda x: x[0], r"exists must be bool \(1, 31\), got torch.bool \(31,\)"),
+        ("exists", lambda x: x.double(), "exists must be bool .*got torch.float64"),
+        ("target", lambda x: x[:, None], r"target must be \(1, 5, 7\).*\(1, 1, 5, 7\)"),
+        ("prior", lambda x: x.mT, r"prior must be \(1, 5, 7\).*\(1, 7, 5\)"),
+    ],
+)
+def test_what_is_no_batch_is_named(field, change, text):
+    batch = Batch.of([known()])
+    with pytest.raises(ValueError, match=text):
+        dataclasses.replace(batch, **{field: change(getattr(batch, field))})
+
+
+# ---------------------------------------------------------------- months of a series
 
 
 @pytest.fixture(scope="module")
@@ -23,28 +263,30 @@ def series():
 def test_items_are_calendar_months(series):
     gappy, complete = series
     months = MonthDataset(gappy, complete)
-    assert [str(m) for m in months.months] == [
-        "2003-11",
-        "2003-12",
-        "2004-01",
-        "2004-02",
-        "2004-03",
-    ]
+    names = ["2003-11", "2003-12", "2004-01", "2004-02", "2004-03"]
+    assert [month.name for month in months] == names and len(months) == 5
     february = months[3]
-    assert february["days_mask"].sum() == 2 and february["missing"][29:].all()
-    assert february["anomaly"].shape == (31, 16, 16)
+    assert february.sst.shape == (29, 16, 16)
+    batch = Batch.of([february])
+    assert not batch.exists[0, 29:].any() and not batch.observed[0, 29:].any()
+    assert batch.anomaly.shape == (1, 31, 16, 16)
     truth = complete["sst"].sel(time="2004-02").mean("time").values
-    ocean = ~february["land"].numpy()
-    got = (february["target"] + february["prior"]).numpy()
+    ocean = february.ocean
+    got = (batch.target + batch.prior)[0].numpy()
     np.testing.assert_allclose(got[ocean], truth[ocean], atol=1e-3)
-    assert (february["target"].numpy()[~ocean] == 0).all()
+    assert (batch.target[0].numpy()[~ocean] == 0).all()
 
 
 def test_a_loader_batches_months_of_any_length(series):
-    loader = DataLoader(MonthDataset(*series), batch_size=5)
-    (batch,) = list(loader)
-    expected = gaussian_mean(batch["anomaly"], ~batch["missing"], days_mask=batch["days_mask"])
-    torch.testing.assert_close(batch["baseline"], expected)
+    months = MonthDataset(*series)
+    (batch,) = list(DataLoader(months, batch_size=5, collate_fn=Batch.of))
+    assert len(batch) == 5 and batch.exists.sum(1).tolist() == [30, 31, 31, 29, 31]
+    means = gaussian_mean(batch.anomaly, batch.observed, exists=batch.exists)
+    for month, mean in zip(months, means, strict=True):
+        sea = month.ocean
+        np.testing.assert_allclose(
+            month.complete(mean.numpy())[sea], gaussian(month)[sea], atol=1e-4
+        )
 
 
 def test_years_split_by_time(series):
@@ -56,64 +298,54 @@ def test_years_split_by_time(series):
         MonthDataset(series[0].isel(time=slice(10)), series[1])
 
 
-@pytest.mark.parametrize("passes", [0, 4])
-def test_predict_starts_from_its_first_guess(passes):
-    """With the last layer at zero the network adds nothing, whatever the scale."""
-    model = SpatioTemporalModel(**SMALL, passes=passes).eval()
-    torch.nn.init.zeros_(model.decoder.head[3].weight)
-    torch.nn.init.zeros_(model.decoder.head[3].bias)
-    anomaly = torch.randn(2, 31, 16, 16)
-    missing = torch.rand(2, 31, 16, 16) < 0.8
-    land = torch.zeros(2, 16, 16, dtype=torch.bool)
-    land[:, :3] = True
-    monthly, guess = predict(model, Settings(scale=2.0), anomaly, missing, land)
-    torch.testing.assert_close(monthly[~land], guess[~land])
-    assert guess[~land].abs().max() > 0.05
-    nan = anomaly.masked_fill(missing, torch.nan)
-    torch.testing.assert_close(predict(model, Settings(scale=2.0), nan, missing, land)[0], monthly)
-
-
-def test_options_keep_the_promises_of_the_default():
-    """Padded days, values under the mask and on land change nothing with every option on."""
-    torch.manual_seed(0)
-    options = dict(passes=5, adapt=True, skip=True, day_heads=4, refine=1)
-    model = SpatioTemporalModel(**SMALL, **options).eval()
-    torch.nn.init.normal_(model.decoder.head[3].weight)
-    torch.nn.init.normal_(model.corrections.tune[2].weight, std=0.1)
-    data = torch.randn(2, 1, 28, 16, 16)
-    mask = torch.rand(2, 1, 28, 16, 16) < 0.8
-    land = torch.rand(2, 16, 16) < 0.2
-    plain = model(data, mask, land)
-    assert (plain[land] == 0).all()
-    padded = torch.cat([data, torch.full((2, 1, 3, 16, 16), torch.inf)], 2)
-    padded_mask = torch.cat([mask, torch.zeros(2, 1, 3, 16, 16, dtype=torch.bool)], 2)
-    days = torch.arange(31).expand(2, -1) >= 28
-    out, guess = model(padded, padded_mask, land, days, return_first_guess=True)
-    torch.testing.assert_close(out, plain, atol=1e-5, rtol=0)
-    hidden = mask | land[:, None, None]
-    dirty = data.masked_fill(hidden, torch.nan)
-    torch.testing.assert_close(model(dirty, mask, land), plain, atol=1e-5, rtol=0)
-    out, attention = model(data, mask, land, return_attention=True)
-    assert attention["temporal"].shape == (2, 16, 28)
-    torch.testing.assert_close(attention["temporal"].sum(-1), torch.ones(2, 16))
-    nothing = model(data, torch.ones_like(mask), land)
-    assert nothing.isfinite().all()
-    with pytest.raises(ValueError, match="passes > 0"):
-        SpatioTemporalModel(skip=True)
-    with pytest.raises(ValueError, match="in_chans=1"):
-        SpatioTemporalModel(in_chans=2, passes=4)
-    with pytest.raises(ValueError, match="at least 3"):
-        SpatioTemporalModel(passes=2)
-
-
 def test_a_hole_in_time_leaves_days_unseen_not_absent(series):
     gappy, complete = series
     kept = ~((gappy["time"].dt.month == 1) & gappy["time"].dt.day.isin(range(11, 21))).values
     january = MonthDataset(gappy.isel(time=kept), complete.isel(time=kept))[2]
-    assert not january["days_mask"].any()
-    assert january["missing"][10:20].all()
+    assert len(january.sst) == 31 and Batch.of([january]).exists.all()
+    assert not january.observed[10:20].any()
     whole = MonthDataset(gappy, complete)[2]
-    assert torch.equal(january["missing"][20:], whole["missing"][20:])
+    np.testing.assert_array_equal(january.sst[20:], whole.sst[20:])
+    np.testing.assert_array_equal(january.sst[:10], whole.sst[:10])
+
+
+def test_month_of_puts_days_in_their_place(series):
+    gappy, _ = series
+    month = month_of(gappy, pd.Period("2003-11", "M"))
+    assert month.sst.shape == (30, 16, 16) and month.name == "2003-11"
+    assert not month.observed[:14].any() and month.truth is None
+    sea = gappy["ocean_mask"].values
+    first = gappy["sst"].sel(time="2003-11-15").values
+    np.testing.assert_array_equal(month.sst[14][sea], first[sea])
+    np.testing.assert_array_equal(month.lat, gappy["lat"])
+    np.testing.assert_array_equal(month.ocean, sea)
+
+
+def warming_year():
+    """2004, 0.05 K warmer every day, half a kelvin above its climatology."""
+    time = pd.date_range("2004-01-01", "2004-12-31")
+    season = 10 + 0.05 * time.day_of_year.values[:, None, None] * np.ones((4, 4))
+    axes = {"time": time, "lat": np.arange(4.0), "lon": np.arange(4.0)}
+    daily = xr.Dataset(
+        {"sst": (tuple(axes), season + 0.5), "ocean_mask": (("lat", "lon"), season[0] > 0)}, axes
+    )
+    axes = {"dayofyear": np.arange(1, 367), "lat": axes["lat"], "lon": axes["lon"]}
+    return daily, xr.DataArray(season, axes)
+
+
+def test_month_of_takes_the_climatology_of_its_days():
+    daily, climatology = warming_year()
+    month = month_of(daily, pd.Period("2004-02", "M"), climatology)
+    np.testing.assert_array_equal(month.prior, climatology.sel(dayofyear=range(32, 61)))
+    np.testing.assert_allclose(month.anomaly, 0.5, atol=1e-5)
+
+
+def test_of_part_of_a_month_the_season_is_no_anomaly():
+    daily, climatology = warming_year()
+    for days in (slice("2004-03-01", "2004-03-31"), slice("2004-03-20", "2004-03-31")):
+        part = daily.sel(time=days)
+        (month,) = MonthDataset(part, part, climatology)
+        np.testing.assert_allclose(Batch.of([month]).target, 0.5, atol=1e-5)
 
 
 def test_a_target_with_holes_is_refused(series):
@@ -121,10 +353,5 @@ def test_a_target_with_holes_is_refused(series):
     holed = complete.copy(deep=True)
     ocean = np.argwhere(complete["ocean_mask"].values)[0]
     holed["sst"][40, ocean[0], ocean[1]] = np.nan
-    with pytest.raises(ValueError, match="gaps over the ocean in 2003-12"):
+    with pytest.raises(ValueError, match="truth of 2003-12 has gaps over the ocean"):
         MonthDataset(gappy, holed)[1]
-
-
-def test_a_scale_of_zero_is_refused():
-    with pytest.raises(ValueError, match="scale must be positive, got 0"):
-        Settings(0)

@@ -1,7 +1,6 @@
 """The simulated ocean and clouds: physics, statistics, seeds, any grid, and refusals."""
 
-import os
-import sys
+import importlib.util
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,7 @@ import torch
 from scipy.ndimage import uniform_filter1d
 
 from sst_tutorial import simulate
+from sst_tutorial.benchmark import shared_data
 from sst_tutorial.simulate import (
     MIDLATITUDE,
     climatological_sst,
@@ -20,12 +20,12 @@ from sst_tutorial.simulate import (
     simulate_ocean,
 )
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "book"))
-import simulation_check as check  # noqa: E402
+CHECK = Path(__file__).parents[1] / "experiments" / "checks" / "simulation.py"
+spec = importlib.util.spec_from_file_location("check_simulation", CHECK)
+check = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(check)
 
-DATA = Path(
-    os.environ.get("SST_TUTORIAL_DATA", Path(__file__).parents[1] / ".." / "shared" / "data")
-)
+real_data = pytest.mark.skipif(shared_data() is None, reason="no real data: SST_TUTORIAL_DATA")
 
 
 def seeded(seed=0):
@@ -272,9 +272,8 @@ def test_bad_observations(year):
 
 
 # --- against real data -----------------------------------------------------------------------
+@real_data
 def test_like_oisst():
-    if not (DATA / "oisst_tasmania_1982_2016.nc").exists():
-        pytest.skip("needs the shared OISST series off Tasmania")
     real = check.sea_statistics(check.real_anomalies()[None, -3650:])
     made = check.sea_statistics(
         check.simulated_anomalies(check.OISST_SMOOTHING_KM, runs=4, days=365)
@@ -289,9 +288,8 @@ def test_like_oisst():
         assert abs(np.subtract(*pair)) < 0.15
 
 
+@real_data
 def test_clouds_like_slstr():
-    if not (DATA / "slstr_clouds").exists():
-        pytest.skip("needs the shared SLSTR scenes")
     made_up = check.simulated_windows()
     made = check.cloud_statistics(made_up, np.ones_like(made_up))
     real = check.cloud_statistics(*check.real_windows())
