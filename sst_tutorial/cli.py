@@ -346,6 +346,8 @@ def _doctor(a) -> int:
     for name, check in checks:
         try:
             mark, text = "OK", check()
+        except _Absent as absent:
+            mark, text = "--", absent
         except Exception as error:  # whatever breaks is what the doctor is there to tell
             mark, text = "FAIL", f"{type(error).__name__}: {error}"
             failed += 1
@@ -358,15 +360,26 @@ def _check_python() -> str:
     return ".".join(map(str, sys.version_info[:3]))  # pip refuses to install on an older one
 
 
+class _Absent(Exception):
+    """An optional package is not installed: nothing is wrong, and this says how to get it."""
+
+
 def _package_checks():
-    """One check for each requirement in the package's metadata."""
+    """One check for each requirement in the package's metadata, those of extras included."""
     from importlib.metadata import PackageNotFoundError, requires, version
 
     from packaging.requirements import Requirement
 
-    def checker(requirement):
+    from sst_tutorial._extras import PARTS
+
+    def checker(requirement, extra):
         def check():
-            found = version(requirement.name)
+            try:
+                found = version(requirement.name)
+            except PackageNotFoundError:
+                if extra:
+                    raise _Absent(f'not installed: pip install "{PROGRAM}[{extra}]"') from None
+                raise
             if not requirement.specifier.contains(found, prereleases=True):
                 raise RuntimeError(f"{found}, but {requirement.specifier} is needed")
             return found
@@ -381,7 +394,12 @@ def _package_checks():
             raise RuntimeError(f"{PROGRAM} is not installed; run `pip install -e .`")
 
         return [(PROGRAM, not_installed)]
-    return [(r.name, checker(r)) for r in needed if r.marker is None or r.marker.evaluate()]
+    checks: dict = {}
+    for extra in ("", *PARTS):  # a requirement that no extra asks for holds without one
+        for r in needed:
+            if r.marker is None or r.marker.evaluate({"extra": extra}):
+                checks.setdefault(r.name, checker(r, extra))
+    return list(checks.items())
 
 
 def _check_coastline() -> str:
@@ -600,10 +618,9 @@ def _train(a) -> None:
     out = Path(a.out)
     if out.exists() and not out.is_dir():
         raise ValueError(f"--out {out} is a file; name a folder")
-    if (out / "weights.safetensors").exists() and not (a.overwrite or a.resume):
+    if (out / "settings.json").exists() and not (a.overwrite or a.resume):
         raise ValueError(
-            f"{out / 'weights.safetensors'} exists; choose another --out, or add --overwrite or "
-            "--resume"
+            f"{out} holds a run already; choose another --out, or add --overwrite or --resume"
         )
     if a.resume and not (out / "checkpoint.safetensors").exists():
         raise ValueError(f"--resume: {out} has no checkpoint.safetensors; leave --resume away")

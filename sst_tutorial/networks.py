@@ -10,6 +10,7 @@ Its two slots are filled by name from a settings file, see `build`:
 A new one is a class, a line in `NETWORKS`, a settings file and a line in tests/test_contract.py.
 """
 
+from inspect import signature
 from typing import NamedTuple
 
 import torch
@@ -205,6 +206,11 @@ def _made(classes: dict, slot: str, settings: dict, **given) -> nn.Module:
     name = arguments.pop("name", None)
     if name not in classes:
         raise ValueError(f"{slot}.name={name!r}, choose one of {sorted(classes)}")
+    known = [key for key in signature(classes[name]).parameters if key not in given]
+    unknown = sorted(set(arguments) - set(known))
+    if unknown:
+        known += ["skip"] * (slot == "network")
+        raise ValueError(f"{slot} {name!r} has no setting {unknown[0]!r}; it has {known}")
     try:
         return classes[name](**given, **arguments)
     except (TypeError, RuntimeError, ZeroDivisionError) as error:

@@ -164,8 +164,9 @@ def _maps(estimator: Estimator, month: Month, wraps: bool) -> tuple[np.ndarray, 
     low, high = COLDEST - 5, HOTTEST + 5
     if not (np.isfinite(known) & (known > low) & (known < high)).all():
         raise ValueError(
-            f"model answers {month.name} with {np.nanmin(known):.4g}..{np.nanmax(known):.4g} degC, "
-            f"{(~np.isfinite(known)).sum()} cells not finite: no sea is like that; train it again"
+            f"model answers {month.name} with {np.fmin.reduce(known):.4g}.."
+            f"{np.fmax.reduce(known):.4g} degC, {(~np.isfinite(known)).sum()} cells not finite: no "
+            "sea is like that; train it again"
         )
     return sst, first_guess
 

@@ -35,7 +35,8 @@ def write_record(folder: Path, settings: Settings, command: str, **found) -> Non
         "machine": machine(),
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
     }
-    write_results(record | found, folder / "run.json")
+    # The settings unrounded: fed back, they must be the same run.
+    _write(_rounded(record | found) | {"settings": record["settings"]}, folder / "run.json")
 
 
 def is_done(folder: Path, settings: Settings) -> bool:
@@ -92,11 +93,14 @@ def write_results(results, path) -> None:
 
     The file appears whole or not at all.
     """
-    path = Path(path)
+    _write(_rounded(results), Path(path))
+
+
+def _write(results, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
     try:
-        text = json.dumps(_rounded(results), indent=1, allow_nan=False) + "\n"
+        text = json.dumps(results, indent=1, allow_nan=False) + "\n"
         partial.write_text(text, encoding="utf-8")
         partial.replace(path)
     finally:

@@ -30,7 +30,7 @@ from sst_tutorial.prior import climatology_for, daily_climatology
 from sst_tutorial.results import is_done, write_record, write_results
 from sst_tutorial.samples import SampleMaker, open_clouds, random_coasts
 from sst_tutorial.settings import Settings, as_dict, read_settings
-from sst_tutorial.training import fit, validation_sums
+from sst_tutorial.training import fit, parts_of_batch, validation_sums
 from sst_tutorial.weights import find_weights, load_weights, read_metadata, save_weights
 
 need("train", "lightning_fabric")
@@ -54,11 +54,11 @@ def train(
     `out`, bit by bit as if the run had not been killed (a run of so many seconds: for the rest of
     its seconds). accelerator, devices: of Lightning Fabric.
     """
-    if accelerator == "cuda" and not torch.cuda.is_available():
-        raise ValueError("accelerator='cuda': torch finds no GPU here; leave it away")
+    _check_device(accelerator)
     torch.set_float32_matmul_precision("high")
     fabric = Fabric(accelerator=accelerator, devices=devices, precision=settings.precision)
     fabric.launch()
+    parts_of_batch(settings, fabric.world_size)  # an error now, before anything is written
     out = Path(out)
     seed_everything(settings.seed, verbose=False)
     estimator, slots = _estimator(settings)
@@ -87,6 +87,11 @@ def train(
         found |= {"processes": fabric.world_size, "validation": _rmse(scores)}
         write_record(out, settings, command, years=years, **found, done=True)
     return best.cpu()
+
+
+def _check_device(device: str) -> None:
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("device='cuda': torch finds no GPU here; leave it away")
 
 
 def _rmse(scores: dict) -> dict:
@@ -198,9 +203,15 @@ def plan(path, out=None) -> list[tuple[Path, Settings, Path]]:
     if twice:
         raise ValueError(f"{path} holds two files of the name {twice[0]!r}; rename one")
     runs = [(f, s, run_folder(f, s.seed, out)) for f in files for s in read_settings(f)]
-    for file, _, folder in runs:
+    for file, settings, folder in runs:
         if folder.exists() and not folder.is_dir():
             raise ValueError(f"{folder}, where the run of {file} should lie, is a file")
+        try:  # what is wrong is better known now than after the runs before it
+            _estimator(settings)
+            for name in filter(None, (settings.data, settings.clouds)):
+                data_file(name)
+        except ValueError as error:
+            raise ValueError(f"{file}: {error}") from error
     return runs
 
 
@@ -210,6 +221,7 @@ def run_all(path, out=None, at_once: int = 1, device: str = "auto") -> int:
     Each is a process of its own, `at_once` of them side by side; a killed one goes on where it
     was. Side by side, their words go to `output.txt` in their folders.
     """
+    _check_device(device)
     runs = plan(path, out)
     todo = [run for run in runs if not is_done(run[2], run[1])]
     print(f"{len(runs) - len(todo)} of {len(runs)} runs are done", flush=True)

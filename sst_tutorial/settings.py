@@ -12,6 +12,7 @@ record that a run leaves (run.json) is itself such a file. Presets are the files
 
 import dataclasses
 import json
+import math
 import tomllib
 from dataclasses import asdict, dataclass, field
 from importlib.resources import files
@@ -157,11 +158,18 @@ def _check(settings: Settings, where: str) -> None:
             raise ValueError(f"{where}: {key}={getattr(settings, key)} must be positive")
     if settings.seconds == 0 or settings.micro_batch == 0:
         raise ValueError(f"{where}: seconds and micro_batch must be positive, or left away")
+    for key in ("warmup", "weight_decay"):
+        if not 0 <= getattr(settings, key) < float("inf"):
+            raise ValueError(f"{where}: {key}={getattr(settings, key)} must be 0 or more")
     if not 0 <= settings.seed < 2**32:
         raise ValueError(f"{where}: seed={settings.seed} must be 0 to 4294967295")
     for key in ("ema", "simulated"):
         if not 0 <= getattr(settings, key) <= 1:
             raise ValueError(f"{where}: {key}={getattr(settings, key)} must be 0 to 1")
+    for slot in ("first_guess", "network"):  # a record has no infinity
+        for key, value in getattr(settings, slot).items():
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ValueError(f"{where}: {slot}.{key}={value} must be a finite number")
     if settings.precision not in PRECISIONS:
         raise ValueError(f"{where}: precision={settings.precision!r}, choose one of {PRECISIONS}")
 

@@ -73,7 +73,7 @@ def fit(
     checkpoint.safetensors to `out`; `resume` continues from that checkpoint.
     """
     on_gpu = fabric.device.type == "cuda"
-    local, parts = _parts_of_batch(settings, fabric.world_size)
+    local, parts = parts_of_batch(settings, fabric.world_size)
     raw, average = estimator, copy.deepcopy(estimator).eval().requires_grad_(False)
     best = copy.deepcopy(average)
     optimizer = torch.optim.AdamW(
@@ -156,7 +156,7 @@ def fit(
     return best, state
 
 
-def _parts_of_batch(settings: Settings, processes: int) -> tuple[int, list[slice]]:
+def parts_of_batch(settings: Settings, processes: int) -> tuple[int, list[slice]]:
     """Samples of a step on one of the processes, and the parts in which they are computed."""
     local = settings.batch_size // processes
     micro = min(settings.micro_batch or local, local)

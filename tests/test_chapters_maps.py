@@ -11,11 +11,11 @@ from notebooks import CHAPTERS as FOLDER
 from notebooks import definitions
 
 import sst_tutorial
-from sst_tutorial import training
 from sst_tutorial.networks import build
 from sst_tutorial.ocean_norm import OceanBatchNorm2d
 from sst_tutorial.samples import SampleMaker
 from sst_tutorial.settings import changed, settings_of
+from sst_tutorial.training import fit as fit_of_package
 
 CHAPTERS = {
     "SpatialPositionalEncoding2D": "telling_place",
@@ -180,7 +180,7 @@ def test_loop_of_the_page_is_that_of_the_package(samples, micro_batch, tmp_path)
     fabric = Fabric(accelerator="cpu", devices=1)
     months = samples(1000, 4)
     a, log = fit(new_estimator(), samples, months, settings, tmp_path / "page.pt", fabric)
-    b, _ = training.fit(
+    b, _ = fit_of_package(
         new_estimator(), samples, {"months": months}, settings, tmp_path, fabric, progress=False
     )
     assert a.state_dict().keys() == b.state_dict().keys()
