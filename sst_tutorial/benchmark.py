@@ -1,7 +1,7 @@
 """Which months may judge, and where their data lie.
 
 Three kinds of months, all `months.Month` with their truth: the validation years of a training
-series (choices are made there), the 48 real months of the fixed benchmark (opened to report), and
+series (choices are made there), the 48 months of the fixed benchmark (opened to report), and
 simulated seas far from any training. Chapter *Judging a reconstruction*.
 """
 

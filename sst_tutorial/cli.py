@@ -90,9 +90,17 @@ def main(argv: list[str] | None = None) -> int:
     0 = done; 1 = `doctor` found something; 2 = the user's mistake, one line on stderr says which;
     130 = interrupted.
     """
+    with contextlib.redirect_stdout(_Quiet(sys.stdout)):
+        try:
+            return _main(argv)
+        finally:  # a closed pipe is met here, where it is silenced, not at the interpreter's exit
+            sys.stdout.flush()
+
+
+def _main(argv: list[str] | None) -> int:
     arguments = _parser().parse_args(argv)
     arguments.command_line = shlex.join([PROGRAM, *(sys.argv[1:] if argv is None else argv)])
-    with warnings.catch_warnings(), contextlib.redirect_stdout(_Quiet(sys.stdout)):
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.simplefilter("always", UserWarning)
         warnings.showwarning = _show_warning
@@ -686,7 +694,7 @@ def _add_evaluate(commands) -> None:
         "--months",
         choices=("benchmark", "simulated"),
         default="benchmark",
-        help="48 real months off Tasmania, or simulated seas that need no data (%(default)s)",
+        help="48 months off Tasmania, or simulated seas that need no data (%(default)s)",
     )
     p.add_argument(
         "--regime", choices=("cloudy", "clear", "both"), default="both", help="(%(default)s)"

@@ -155,6 +155,7 @@ class SampleMaker:
         exists = torch.arange(DAYS, device=self.device) < length[:, None]  # (n, T)
         days = exists[:, :, None, None]
         target = (truth * days).sum(1) / length[:, None, None]  # (n, H, W)
+        target = target.masked_fill(~ocean, 0.0)
         noise = torch.where(self._uniform(n) < 0.7, NOISE, 0.1 + 0.4 * self._uniform(n))
         observed = self._seen(n) & ocean[:, None] & days
         noisy = truth + noise[:, None, None, None] * self._normal(truth.shape)

@@ -177,7 +177,9 @@ def follow(average: nn.Module, model: nn.Module, memory: float) -> None:
     """Exponential moving average of the weights; statistics of the batch norm are copied."""
     ours, theirs = list(average.parameters()), [p.detach() for p in model.parameters()]
     torch._foreach_lerp_(ours, theirs, 1 - memory)
-    torch._foreach_copy_(list(average.buffers()), list(model.buffers()))
+    buffers = list(average.buffers())
+    if buffers:  # `UNet` has none
+        torch._foreach_copy_(buffers, list(model.buffers()))
 
 
 @torch.no_grad()

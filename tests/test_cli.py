@@ -1,6 +1,10 @@
 """The command line: it does the work, and a user's mistake is one line and exit status 2."""
 
+import importlib.metadata
+import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +13,20 @@ import pytest
 import torch
 import xarray as xr
 
-from sst_tutorial import cli
-from sst_tutorial.data import open_sst, shared_data
-from sst_tutorial.model import SpatioTemporalModel
-from sst_tutorial.months import Settings
+from sst_tutorial import cli, evaluation, runs
+from sst_tutorial.benchmark import shared_data
+from sst_tutorial.data import open_sst
+from sst_tutorial.months import Month
+from sst_tutorial.networks import build
+from sst_tutorial.prior import daily_climatology
+from sst_tutorial.settings import read_settings, settings_of
 from sst_tutorial.weights import save_weights
 
-COMMANDS = ["reconstruct", "doctor", "simulate", "download", "train", "evaluate"]
+COMMANDS = ["reconstruct", "doctor", "simulate", "download", "train", "run", "evaluate"]
+SLOTS = (
+    {"name": "gaussian"},
+    {"name": "transformer", "embed_dim": 16, "hidden": 16, "spatial_depth": 1, "spatial_heads": 2},
+)
 
 
 def dataset(days=29, start="2016-02-01", value=15.0, units="degree_Celsius", cover=0.5):
@@ -32,12 +43,17 @@ def dataset(days=29, start="2016-02-01", value=15.0, units="degree_Celsius", cov
     )
 
 
+def save_tiny(path, **about):
+    torch.manual_seed(0)
+    estimator = build(*SLOTS)
+    torch.nn.init.normal_(estimator.network.last.weight, std=0.1)
+    save_weights(path, estimator, *SLOTS, about)
+
+
 @pytest.fixture(scope="session")
 def weights(tmp_path_factory):
-    torch.manual_seed(0)
-    config = dict(embed_dim=16, hidden=16, spatial_depth=1, spatial_heads=2)
     path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
-    save_weights(path, SpatioTemporalModel(**config), config, Settings(), {})
+    save_tiny(path)
     return str(path)
 
 
@@ -81,6 +97,8 @@ def test_reconstruct(folder, run):
         assert monthly.attrs["weights"] == "tiny"
         assert "sst-tutorial reconstruct in.nc out.nc" in monthly.attrs["history"]
         assert monthly["n_observed"].dtype == np.int16
+        assert np.isfinite(monthly["first_guess"]).all()
+        assert float(abs(monthly["sst"] - monthly["first_guess"]).max()) > 0
     assert os.listdir(folder).count("in.nc") == 1
     assert sorted(os.listdir(folder)) == ["in.nc", "out.nc"]  # no temporary file
 
@@ -107,8 +125,6 @@ def test_months_are_chosen(folder, run):
 
 
 def test_climatology_from_years_or_from_a_climatology(folder, run):
-    from sst_tutorial.data import daily_climatology
-
     dataset(days=366, start="2012-01-01", cover=0.0).to_netcdf("years.nc")
     daily_climatology(open_sst("years.nc")).to_netcdf("climatology.nc")
     for name in ("years.nc", "climatology.nc"):
@@ -116,7 +132,7 @@ def test_climatology_from_years_or_from_a_climatology(folder, run):
         assert (status, err) == (0, "")
     with xr.open_dataset("from_years.nc") as a, xr.open_dataset("from_climatology.nc") as b:
         np.testing.assert_array_equal(a["sst"], b["sst"])
-        assert a.attrs["prior_mean"] == "climatology given"
+        assert a.attrs["prior"] == "climatology given"
 
 
 def test_variable_and_units(folder, run):
@@ -133,6 +149,18 @@ def test_variable_and_units(folder, run):
         assert abs(float(monthly["sst"].mean()) - 14.85) < 0.3
 
 
+def test_the_folder_of_a_run_is_a_model(folder, run):
+    (folder / "runs" / "mine").mkdir(parents=True)
+    save_tiny(folder / "runs" / "mine" / "weights.safetensors")
+    assert run("reconstruct", "in.nc", "file.nc")[0] == 0
+    status, _, err = run("reconstruct", "in.nc", "run.nc", "--model", "runs/mine")
+    assert (status, err) == (0, "")
+    with xr.open_dataset("run.nc") as a, xr.open_dataset("file.nc") as b:
+        np.testing.assert_array_equal(a["sst"], b["sst"])
+        assert (a.attrs["weights"], b.attrs["weights"]) == ("mine", "tiny")
+        assert a.attrs["weights_sha256"] == b.attrs["weights_sha256"]
+
+
 def test_simulate_then_reconstruct(folder, run):
     words = ["--days", "31", "--shape", "16", "16", "--cover", "0.7", "--truth", "truth.nc"]
     status, out, err = run("simulate", "gappy.nc", *words)
@@ -143,7 +171,7 @@ def test_simulate_then_reconstruct(folder, run):
     assert abs(float(gaps.sum() / (31 * truth["ocean_mask"].sum())) - 0.7) < 0.05
     assert run("reconstruct", "gappy.nc", "monthly.nc")[0] == 0
     with xr.open_dataset("monthly.nc") as monthly:
-        error = monthly["baseline"][0] - truth["sst"].mean("time")
+        error = monthly["first_guess"][0] - truth["sst"].mean("time")
         assert float(abs(error).mean()) < 1.0
 
 
@@ -170,7 +198,62 @@ def test_doctor(run, monkeypatch, weights):
 
 def test_doctor_reads_the_package_requirements():
     names = {name for name, _ in cli._package_checks()}
-    assert names == {"sst-tutorial"} or {"torch", "xarray", "netCDF4"} <= names
+    assert names == {"sst-tutorial"} or {"torch", "xarray", "netCDF4", "matplotlib"} <= names
+    assert not {"pytest", "jupyter-book"} & names  # what makes and tests the book is no part of it
+
+
+REQUIRES = [
+    "numpy>=2.0",
+    'matplotlib>=3.10; extra == "plot"',
+    'lightning-fabric>=2.4; extra == "train"',
+    'zarr>=3.0; extra == "zarr"',
+    'sst-tutorial[plot,train,zarr]; extra == "all"',
+    'pytest>=8; extra == "test"',
+]
+
+
+@pytest.mark.parametrize(
+    "installed, status, lines",
+    [
+        (
+            {"numpy": "2.1", "matplotlib": "3.10.0", "lightning-fabric": "2.5", "zarr": "3.1"},
+            0,
+            ["[OK]   numpy             2.1", "[OK]   lightning-fabric  2.5",
+             "[OK]   matplotlib        3.10.0", "[OK]   zarr              3.1", "all is well"],
+        ),
+        (
+            {"numpy": "2.1", "zarr": "3.1"},
+            0,
+            ["[OK]   numpy             2.1",
+             '[--]   lightning-fabric  not installed: pip install "sst-tutorial[train]"',
+             '[--]   matplotlib        not installed: pip install "sst-tutorial[plot]"',
+             "[OK]   zarr              3.1", "all is well"],
+        ),
+        (
+            {"matplotlib": "3.9", "zarr": "3.1", "lightning-fabric": "2.5"},
+            1,
+            ["[FAIL] numpy             PackageNotFoundError: No package metadata was found for "
+             "numpy",
+             "[OK]   lightning-fabric  2.5",
+             "[FAIL] matplotlib        RuntimeError: 3.9, but >=3.10 is needed",
+             "[OK]   zarr              3.1", "2 of 10 checks failed"],
+        ),
+    ],
+    ids=["all", "without two extras", "broken"],
+)  # fmt: skip
+def test_doctor_checks_the_extras_that_are_there(run, monkeypatch, installed, status, lines):
+    def version(name):
+        if name not in installed:
+            raise importlib.metadata.PackageNotFoundError(name)
+        return installed[name]
+
+    monkeypatch.setattr(importlib.metadata, "requires", lambda name: REQUIRES)
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    for check in ("python", "coastline", "weights", "reconstruction", "netcdf", "device"):
+        monkeypatch.setattr(cli, f"_check_{check}", lambda: "fine")
+    found, out, _ = run("doctor")
+    assert [line for line in out.splitlines() if not line.endswith(" fine")] == lines
+    assert found == status
 
 
 def test_download_from_a_local_tree(folder, run):
@@ -184,49 +267,201 @@ def test_download_from_a_local_tree(folder, run):
     assert run("reconstruct", "got", "out.nc")[0] == 0
 
 
-def test_train_passes_on_what_was_asked(folder, run, monkeypatch):
-    from sst_tutorial import training
-
+@pytest.fixture
+def trained(monkeypatch):
+    """What `runs.train` was asked for, a list of (settings, out, named arguments)."""
     asked = []
-    monkeypatch.setattr(training, "train", lambda *args, **named: asked.append((args, named)))
+    monkeypatch.setattr(
+        runs, "train", lambda settings, out, **named: asked.append((settings, out, named))
+    )
+    return asked
+
+
+def test_train_passes_on_what_was_asked(folder, run, trained):
     words = ["--steps", "2", "--batch-size", "3", "--device", "cpu", "--seed", "5"]
-    words += ["--devices", "2"]
-    words += ["--clouds", "looks.npz", "--network", '{"passes": 4}']
-    status, out, _ = run("train", "--preset", "colab", "--out", "new", *words)
-    assert status == 0 and "new/weights.safetensors" in out
-    args, named = asked[0]
-    assert args == ("colab", Path("new"), 5, None, "looks.npz")
-    changes = {"steps": 2, "batch_size": 3, "model": {"passes": 4}}
-    assert named == {"resume": False, "accelerator": "cpu", "devices": 2} | changes
-    status, _, err = run("train", "--out", "new", "--network", "passes=4")
-    assert status == 2 and "is not a JSON object" in err and err.count("\n") == 1
+    words += ["--devices", "2", "--clouds", "looks.npz", "--data", "years.nc"]
+    words += ["--train-years", "1982", "2000", "--val-years", "2003", "2004"]
+    words += ["--clim-years", "1982", "2002", "--from", "ocean-1"]
+    words += ["--set", "first_guess.iterations=4", "--set", "lr=5e-4", "--set", "scale=1"]
+    status, out, err = run("train", "--preset", "colab", "--out", "new", *words)
+    assert (status, err) == (0, "")
+    assert out == "new/weights.safetensors: use it with --model new\n"
+    settings, to, named = trained[0]
+    assert to == Path("new")
+    assert settings == settings_of(
+        "colab", steps=2, batch_size=3, seed=5, clouds="looks.npz", data="years.nc",
+        train_years=(1982, 2000), val_years=(2003, 2004), clim_years=(1982, 2002),
+        start="ocean-1", first_guess={"iterations": 4}, lr=5e-4, scale=1.0,
+    )  # fmt: skip
+    command = named.pop("command")
+    assert command.startswith("sst-tutorial train --preset colab --out new --steps 2 ")
+    assert named == {"resume": False, "accelerator": "cpu", "devices": 2}
 
 
-def test_train_does_not_replace_weights_unasked(folder, run):
+@pytest.mark.parametrize(
+    "pair, changes",
+    [
+        ("seed=3", {"seed": 3}),
+        ("seconds=1.5", {"seconds": 1.5}),
+        ("compile=true", {"compile": True}),
+        ("precision=bf16-mixed", {"precision": "bf16-mixed"}),  # a word needs no quotes
+        ('precision="bf16-mixed"', {"precision": "bf16-mixed"}),
+        ("val_years=[1999, 2000]", {"val_years": (1999, 2000)}),
+        ("network.spatial_depth=0", {"network": {"spatial_depth": 0}}),
+        ("network.name=unet", {"network": {"name": "unet"}}),
+    ],
+)
+def test_set_changes_a_setting(folder, run, trained, pair, changes):
+    assert run("train", "--out", "new", "--set", pair)[0] == 0
+    assert trained[0][0] == settings_of("quick", **changes)
+
+
+def test_settings_come_from_a_file_or_from_a_record(folder, run, trained):
+    Path("mine.toml").write_text('preset = "colab"\nsteps = 7\n[network]\nname = "unet"\n')
+    record = {"format": "sst_tutorial run 1", "settings": {"steps": 9, "seed": 4}}
+    Path("run.json").write_text(json.dumps(record))
+    for words in (["mine.toml"], ["mine.toml", "--set", "lr=0.1", "--seed", "2"], ["run.json"]):
+        assert run("train", "--out", "new", "--settings", *words)[0] == 0
+    plain, with_changes, repeated = (settings for settings, _, _ in trained)
+    assert plain == settings_of("colab", steps=7, network={"name": "unet"})
+    expected = settings_of("colab", steps=7, network={"name": "unet"}, lr=0.1, seed=2)
+    assert with_changes == expected
+    assert [repeated] == read_settings("run.json") and repeated.steps == 9
+
+
+def test_one_of_the_seeds_of_a_file_is_trained(folder, run, trained):
+    Path("three.toml").write_text("seeds = [0, 1, 2]\nsteps = 7\n")
+    status, _, err = run("train", "--out", "new", "--settings", "three.toml")
+    assert status == 2 and trained == []
+    assert err == (
+        "sst-tutorial: error: three.toml has 3 seeds: choose one with --seed\n"
+    )
+    assert run("train", "--out", "new", "--settings", "three.toml", "--seed", "1")[0] == 0
+    assert trained[0][0].seed == 1 and trained[0][0].steps == 7
+
+
+def test_train_does_not_replace_a_run_unasked(folder, run, trained):
     (folder / "new").mkdir()
-    (folder / "new" / "weights.safetensors").write_text("hours of work")
+    for name in ("settings.json", "checkpoint.safetensors", "weights.safetensors"):
+        (folder / "new" / name).write_text("hours of work")
     status, _, err = run("train", "--out", "new")
-    assert status == 2
+    assert status == 2 and trained == []
     assert "add --overwrite or --resume" in err and err.count("\n") == 1
+    assert run("train", "--out", "new", "--resume")[0] == 0
+    assert run("train", "--out", "new", "--overwrite")[0] == 0
+    assert [named["resume"] for _, _, named in trained] == [True, False]
 
 
-def test_evaluate_passes_on_what_was_asked(folder, run, weights, monkeypatch):
-    from sst_tutorial import evaluation
+def test_run_passes_on_what_was_asked(folder, run, monkeypatch):
+    asked, failed = [], [0, 0, 2]
+    monkeypatch.setattr(runs, "run_all", lambda *words: asked.append(words) or failed[len(asked)-1])
+    assert run("run", "mine.toml")[0] == 0
+    words = ["experiments/ablation", "--out", "to", "--at-once", "3", "--device", "cpu"]
+    assert run("run", *words)[0] == 0
+    assert asked == [("mine.toml", None, 1, "auto"), ("experiments/ablation", "to", 3, "cpu")]
+    status, _, err = run("run", "mine.toml")
+    assert status == 2
+    assert err == "sst-tutorial: error: 2 runs failed; their output.txt says why\n"
 
-    asked = {}
 
-    def evaluate(methods, regimes, months, out):
-        asked.update(methods=methods, regimes=regimes, months=months, out=out)
-        return {"regimes": {}}
+@pytest.fixture
+def evaluated(monkeypatch):
+    """What `evaluation.evaluate` was asked for; it answers without a score."""
+    asked = []
+
+    def evaluate(methods, regimes, months):
+        asked.append((methods, regimes, months))
+        return {"months": months, "regimes": {}}
 
     monkeypatch.setattr(evaluation, "evaluate", evaluate)
+    return asked
+
+
+def test_evaluate_passes_on_what_was_asked(folder, run, weights, evaluated):
     words = ["--methods", "network", "gaussian", "--model", weights, "--regime", "clear"]
-    assert run("evaluate", *words, "--months", "simulated", "--out", "s.json")[0] == 0
-    assert list(asked["methods"]) == ["network", "gaussian"]
-    assert (asked["regimes"], asked["months"], asked["out"]) == (("clear",), "simulated", "s.json")
-    month = np.full((30, 6, 6), 12.0)
-    predicted = asked["methods"]["network"](month, np.ones((6, 6), bool))
-    assert predicted.shape == (6, 6) and np.isfinite(predicted).all()
+    status, out, err = run("evaluate", *words, "--months", "simulated", "--out", "s.json")
+    assert (status, err) == (0, "")
+    assert out.split()[:2] == ["method", "RMSE"]
+    (methods, regimes, months), = evaluated
+    assert list(methods) == ["network", "gaussian"]
+    assert (regimes, months) == (("clear",), "simulated")
+    sst, ocean = np.full((30, 6, 6), 12.0), np.ones((6, 6), bool)
+    for predict in methods.values():
+        predicted = predict(Month(sst, ocean))
+        assert predicted.shape == (6, 6) and np.isfinite(predicted).all()
+    written = json.loads(Path("s.json").read_text())
+    assert written["command"].startswith("sst-tutorial evaluate --methods network gaussian")
+    assert written["months"] == "simulated" and written["regimes"] == {}
+
+
+def test_evaluate_writes_whole_files_and_replaces_none_unasked(folder, run, evaluated, monkeypatch):
+    words = ["evaluate", "--methods", "gaussian", "--months", "simulated", "--out", "scores.json"]
+    Path("scores.json").write_text("old")
+    status, _, err = run(*words)
+    assert status == 2 and evaluated == []  # told before hours of work, not after
+    assert err == (
+        "sst-tutorial: error: scores.json exists; choose another name or add --overwrite\n"
+    )
+    assert Path("scores.json").read_text() == "old"
+    assert run(*words, "--overwrite")[0] == 0
+    assert json.loads(Path("scores.json").read_text())["months"] == "simulated"
+    monkeypatch.setattr(
+        evaluation, "evaluate", lambda *_: {"regimes": {}, "odd": complex(1, 1)}  # not JSON
+    )
+    with pytest.raises(TypeError):
+        run(*words, "--overwrite")
+    assert json.loads(Path("scores.json").read_text())["months"] == "simulated"
+    assert sorted(os.listdir(folder)) == ["in.nc", "scores.json"]  # no .partial
+
+
+@pytest.mark.parametrize("years", [{"train": [2000, 2014]}, {"clim": [2016, 2020]}])
+def test_a_network_that_saw_the_years_of_the_benchmark_is_told(folder, run, evaluated, years):
+    save_tiny("seen.safetensors", years={"val": [2011, 2012]} | years)
+    words = ["evaluate", "--methods", "network", "--model", "seen.safetensors"]
+    status, _, err = run(*words)
+    (name, (first, last)), = years.items()
+    assert status == 0 and err.count("\n") == 1
+    assert err.startswith(
+        f"sst-tutorial: warning: --model seen.safetensors saw {first}-{last} ({name}), the "
+        "benchmark is 2013-2016"
+    )
+    assert run(*words, "--months", "simulated")[2] == ""
+
+
+@pytest.mark.parametrize("about", [{}, {"years": None}, {"years": {"train": [1982, 2012]}}])
+def test_a_network_that_did_not_is_not(folder, run, evaluated, about):
+    save_tiny("unseen.safetensors", **about)
+    words = ["evaluate", "--methods", "network", "--model", "unseen.safetensors"]
+    assert run(*words)[::2] == (0, "")
+    assert run("evaluate", "--methods", "network")[::2] == (0, "")  # ocean-1
+
+
+@pytest.mark.parametrize("buffered", [True, False])
+def test_a_closed_pipe_stops_nothing(folder, buffered):
+    """`sst-tutorial simulate ... | true`: the work is done and nothing is complained of."""
+    command = [sys.executable, "-m", "sst_tutorial.cli", "simulate", "s.nc", "--days", "2"]
+    assert into_a_closed_pipe([*command, "--shape", "8", "8", "--truth", "t.nc"], buffered)
+    assert sorted(os.listdir(folder)) == ["in.nc", "s.nc", "t.nc"]
+
+
+@pytest.mark.parametrize("words", [["--help"], ["run", "--help"], ["--version"]])
+def test_a_closed_pipe_is_no_trouble_for_help(words):
+    assert into_a_closed_pipe([sys.executable, "-m", "sst_tutorial.cli", *words], True)
+
+
+def into_a_closed_pipe(command, buffered) -> bool:
+    """Does the command succeed without a word on stderr where nobody reads its output?"""
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}
+    environment |= {} if buffered else {"PYTHONUNBUFFERED": "1"}
+    read, write = os.pipe()
+    os.close(read)
+    try:
+        done = subprocess.run(
+            command, stdout=write, stderr=subprocess.PIPE, text=True, timeout=120, env=environment
+        )
+    finally:
+        os.close(write)
+    return (done.returncode, done.stderr) == (0, "")
 
 
 # ------------------------------------------------------------------------ help
@@ -279,6 +514,54 @@ def other_grid(path):
     dataset(days=366, start="2012-01-01", cover=0).isel(lat=slice(5)).to_netcdf(path / "clim.nc")
 
 
+def fill_in_climatology(path):
+    years = dataset(days=366, start="2012-01-01", cover=0)
+    climatology = daily_climatology(open_sst(years))
+    climatology[:, 4, 4] = -999.0
+    climatology.to_netcdf(path / "clim.nc")
+
+
+def nan_weights(path):
+    estimator = build(*SLOTS)
+    estimator.network.decoder.bias.data.fill_(torch.nan)
+    save_weights(path / "nan.safetensors", estimator, *SLOTS, {})
+
+
+def hot_weights(path):
+    estimator = build(*SLOTS)
+    estimator.network.last.bias.data.fill_(500.0)
+    (path / "hot").mkdir()
+    save_weights(path / "hot" / "weights.safetensors", estimator, *SLOTS, {})
+
+
+def no_toml(path):
+    (path / "odd.toml").write_text("steps = = 3")
+
+
+def unknown_setting(path):
+    (path / "odd.toml").write_text("stepps = 3")
+
+
+def unknown_network(path):
+    (path / "odd.toml").write_text('[network]\nname = "perceptron"')
+
+
+def impossible_network(path):
+    (path / "odd.toml").write_text('[network]\nname = "transformer"\nlayers = 3')
+
+
+def other_record(path):
+    (path / "run.json").write_text('{"format": "sst_tutorial run 0", "settings": {}}')
+
+
+def record(path):
+    (path / "run.json").write_text('{"format": "sst_tutorial run 1", "settings": {}}')
+
+
+def empty_folder(path):
+    (path / "nothing").mkdir()
+
+
 def pickle_weights(path):
     torch.save({"a": torch.zeros(2)}, path / "model.pt")
 
@@ -321,6 +604,17 @@ MISTAKES = {  # name: (what makes the file, command line, words that the message
     ),
     "other grid": (other_grid, "reconstruct in.nc out.nc --climatology clim.nc", ["same grid"]),
     "no model": (None, "reconstruct in.nc out.nc --model best", ["'best'", "shipped"]),
+    "fill in climatology": (
+        fill_in_climatology,
+        "reconstruct in.nc out.nc --climatology clim.nc",
+        ["-999.0", "must become NaN"],
+    ),
+    "weights of NaN": (
+        nan_weights, "reconstruct in.nc out.nc --model nan.safetensors", ["nan.saf", "not finite"]
+    ),
+    "weights of 500 degC": (
+        hot_weights, "reconstruct in.nc out.nc --model hot", ["51", "no sea is like that"]
+    ),
     "pickle": (pickle_weights, "reconstruct in.nc out.nc --model model.pt", ["pickle"]),
     "simulated region": (None, "simulate s.nc --region -95 0 0 10", ["-95"]),
     "simulated cover": (None, "simulate s.nc --days 5 --cover 2", ["cover"]),
@@ -332,9 +626,45 @@ MISTAKES = {  # name: (what makes the file, command line, words that the message
     "download source": (None, "download 2016 2016 --source nowhere", ["nowhere"]),
     "train into a file": (None, "train --out in.nc", ["--out in.nc is a file"]),
     "train resume": (None, "train --out new --resume", ["checkpoint"]),
-    "train network": (None, "train --out new --network [1]", ["not a JSON object but a list"]),
-    "train seed": (None, "train --out new --seed -1", ["--seed -1"]),
-    "evaluate out": (None, "evaluate --out .", ["--out . is a folder"]),
+    "train set": (None, "train --out new --set nonsense", ["--set 'nonsense'", "KEY=VALUE"]),
+    "train set key": (None, "train --out new --set a.b.c=1", ["--set 'a.b.c=1'", "KEY=VALUE"]),
+    "train set unknown": (
+        None, "train --out new --set banana=3", ["unknown setting 'banana'", "batch_size", "lr"]
+    ),
+    "train set type": (None, "train --out new --set lr=fast", ["lr='fast'", "float"]),
+    "train set table": (None, "train --out new --set network=3", ["network=3", "dict"]),
+    "train network": (
+        None, "train --out new --set network.name=perceptron", ["'perceptron'", "unet"]
+    ),
+    "train network option": (
+        None, "train --out new --set network.layers=3", ["'transformer'", "layers"]
+    ),
+    "train preset": (None, "train --out new --preset huge", ["'huge'", "colab", "quick"]),
+    "train settings": (None, "train --out new --settings no.toml", ["no.toml", "no such"]),
+    "train settings broken": (
+        no_toml, "train --out new --settings odd.toml", ["odd.toml", "not a TOML file"]
+    ),
+    "train settings unknown": (
+        unknown_setting, "train --out new --settings odd.toml", ["odd.toml", "'stepps'", "steps"]
+    ),
+    "train record": (
+        other_record, "train --out new --settings run.json", ["run.json", "sst_tutorial run 0"]
+    ),
+    "train from": (None, "train --out new --from best --steps 1", ["'best'", "shipped"]),
+    "train years": (None, "train --out new --set train_years=1982", ["train_years=1982", "years"]),
+    "train seed": (None, "train --out new --seed -1", ["seed=-1", "4294967295"]),
+    "run nothing": (None, "run nowhere.toml", ["nowhere.toml", "no such settings file"]),
+    "run empty folder": (empty_folder, "run nothing", ["nothing", "no settings file"]),
+    "run broken": (no_toml, "run odd.toml", ["odd.toml", "not a TOML file"]),
+    "run unknown setting": (unknown_setting, "run odd.toml", ["odd.toml", "'stepps'"]),
+    "run unknown network": (unknown_network, "run odd.toml", ["odd.toml", "'perceptron'"]),
+    "run impossible network": (impossible_network, "run odd.toml", ["odd.toml", "layers"]),
+    "run record": (record, "run run.json", ["run.json", "--out"]),
+    "run old record": (other_record, "run run.json --out x", ["run.json", "sst_tutorial run 0"]),
+    "run data": (None, "run in.nc", ["in.nc", "not a TOML file"]),
+    "evaluate out": (None, "evaluate --out .", [". is a folder"]),
+    "evaluate out is no .json": (None, "evaluate --out scores.csv", ["must end in .json"]),
+    "evaluate out in no folder": (None, "evaluate --out no/s.json", ["no folder no"]),
     "train data": (None, "train --out new --data no.nc --steps 1", ["no.nc"]),
     "evaluate method": (None, "evaluate --methods magic", ["'magic'", "gaussian"]),
     "evaluate model": (None, "evaluate --methods gaussian --model x", ["--model x"]),
@@ -355,12 +685,14 @@ def test_a_mistake_is_one_line_and_status_2(what, folder, run):
     assert "Traceback" not in err
     assert all(text in error for text in texts), err
     assert out == ""
-    assert set(os.listdir(folder)) - before <= {"new"}  # nothing half written
+    assert set(os.listdir(folder)) == before  # nothing written, not even half
 
 
 @pytest.mark.parametrize(
-    "line", ["", "recontruct in.nc out.nc", "reconstruct in.nc", "train --steps 0", "doctor now"]
-)
+    "line", ["", "recontruct in.nc out.nc", "reconstruct in.nc", "train --steps 0", "doctor now",
+     "train --preset quick --settings a.toml", "train --train-years 2000", "run",
+     "run a.toml --at-once 0"],
+)  # fmt: skip
 def test_a_wrong_command_line_is_argparse_s(line, run, folder):
     status, _, err = run(*(line.split() or ["--nothing"]))
     assert status == 2

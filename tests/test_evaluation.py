@@ -10,7 +10,7 @@ from sst_tutorial import benchmark
 from sst_tutorial import evaluation as ev
 from sst_tutorial.baselines import BASELINES
 from sst_tutorial.months import Month
-from sst_tutorial.results import read_results, write_results
+from sst_tutorial.results import write_results
 
 NAN = np.nan
 
@@ -190,16 +190,6 @@ def test_simulated_months_rank_the_baselines(monkeypatch):
     assert rmse["gaussian"] < rmse["climatology"]
 
 
-def test_results_are_strict_json_and_appear_whole(tmp_path):
-    path = tmp_path / "results" / "x.json"
-    write_results({"a": [NAN, np.inf, 1 / 3], "b": (1, "c", None)}, path)
-    assert json.loads(path.read_text()) == {"a": [None, None, 0.333333], "b": [1, "c", None]}
-    with pytest.raises(TypeError):
-        write_results({"a": object()}, path)
-    assert json.loads(path.read_text())["b"] == [1, "c", None]
-    assert [f.name for f in path.parent.iterdir()] == ["x.json"]  # no .partial
-
-
 def test_without_the_benchmark_it_says_so(monkeypatch, tmp_path):
     monkeypatch.setenv("SST_TUTORIAL_DATA", str(tmp_path))
     with pytest.raises(FileNotFoundError, match="no benchmark.*--months simulated"):
@@ -253,15 +243,3 @@ def test_optimal_interpolation_leads_on_real_months(real_months):
     methods = {name: BASELINES[name] for name in ("gaussian", "optimal interpolation", "dineof")}
     rmse = {name: s["rmse"] for name, s in ev.score_months(methods, real_months[:6]).items()}
     assert rmse["optimal interpolation"] < rmse["gaussian"] < rmse["dineof"]
-
-
-def test_results_are_read_from_the_folder_of_the_book_or_missed_aloud(
-    monkeypatch, capsys, tmp_path
-):
-    (tmp_path / "book" / "chapters").mkdir(parents=True)
-    monkeypatch.chdir(tmp_path / "book" / "chapters")
-    write_results({"rmse": 0.25}, tmp_path / "experiments" / "results" / "a_test.json")
-    assert read_results("a_test") == {"rmse": 0.25}
-    assert capsys.readouterr().out == ""
-    assert read_results("no_such_file") is None
-    assert capsys.readouterr().out.startswith("no_such_file.json is not here")

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import tomllib
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -97,9 +98,15 @@ def test_the_citation_has_the_version_of_the_package():
     assert citation["license"] == PROJECT["license"]
 
 
-def test_the_package_data_is_there():
+@pytest.mark.parametrize(
+    "file", ["natural_earth/**/*.shp", "weights/ocean-1.safetensors", "presets/quick.toml"]
+)
+def test_the_package_data_is_there_and_shipped(file):
     package = ROOT / "sst_tutorial"
-    assert list(package.glob("natural_earth/**/*.shp"))
+    setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    patterns = setuptools["package-data"]["sst_tutorial"]
+    found = [path.relative_to(package).as_posix() for path in package.glob(file)]
+    assert found and all(any(fnmatch(path, p) for p in patterns) for path in found)
 
 
 # ---- extras ------------------------------------------------------------------------------
@@ -138,8 +145,10 @@ def test_nothing_missing_is_no_error():
          'opening a Zarr store needs zarr: pip install "sst-tutorial[zarr]"'),
         ("import sst_tutorial.training", ["lightning_fabric"],
          'training needs lightning_fabric: pip install "sst-tutorial[train]"'),
+        ("import sst_tutorial.runs", ["lightning_fabric"],
+         'training needs lightning_fabric: pip install "sst-tutorial[train]"'),
     ],
-    ids=["plot", "download", "zarr", "train"],
+    ids=["plot", "download", "zarr", "training", "runs"],
 )
 def test_a_missing_extra_is_named_where_it_is_needed(code, missing, line, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -150,7 +159,8 @@ def test_a_missing_extra_is_named_where_it_is_needed(code, missing, line, tmp_pa
 def test_reconstruct_needs_no_extra():
     code = (
         "from sst_tutorial import observe, reconstruct, simulate_clouds, simulate_ocean\n"
-        "import sst_tutorial.baselines, sst_tutorial.data\n"
+        "import sst_tutorial.baselines, sst_tutorial.data, sst_tutorial.evaluation\n"
+        "import sst_tutorial.results, sst_tutorial.samples, sst_tutorial.settings\n"
         "sea = simulate_ocean(shape=(16, 16), days=31)\n"
         "month = reconstruct(observe(sea, simulate_clouds(sea)))\n"
         "print(int(month.sst.notnull().sum()) > 0)"

@@ -73,6 +73,18 @@ def test_the_target_is_the_mean_of_the_complete_days():
             )
 
 
+def test_half_of_the_simulated_samples_have_a_coast():
+    coasts = random_coasts(3, 16, seed=0)
+    batch = SampleMaker("cpu", 0, 16, coasts=coasts, pieces=4)(0, 40)
+    open_sea = batch.ocean.all(2).all(1)
+    assert 8 < open_sea.sum() < 32
+    land = ~batch.ocean
+    assert (batch.target[land] == 0).all() and (batch.target[~land] != 0).all()
+    assert not (batch.observed & land[:, None]).any()
+    for sample in batch.ocean[~open_sea]:  # one of the three, in one of its eight turns
+        assert any((sample.sum() == coast.sum()) for coast in coasts)
+
+
 def test_real_clouds_are_used():
     clouds = np.zeros((5, 16, 16), bool)
     clouds[:, 3, 4] = True

@@ -18,6 +18,7 @@ import torch
 from sst_tutorial import load_weights
 from sst_tutorial.benchmark import REGIMES, benchmark_months
 from sst_tutorial.evaluation import score_months
+from sst_tutorial.model import SpatioTemporalModel
 from sst_tutorial.reconstruction import as_method
 from sst_tutorial.results import RESULTS, write_results
 from sst_tutorial.weights import find_weights, read_metadata
@@ -112,6 +113,9 @@ def main(argv=None):
     parser.add_argument("weights", nargs="+", help="run folders, files or shipped names")
     parser.add_argument("--out", type=Path, default=RESULTS / "ablated.json")
     args = parser.parse_args(argv)
+    estimator = load_weights(args.weights[0])
+    if not isinstance(estimator.network, SpatioTemporalModel):
+        parser.error(f"{args.weights[0]} has no transformer, of which parts could be ablated")
     months = {regime: benchmark_months(regime) for regime in REGIMES}
     seeds = {}
     for name in args.weights:
@@ -119,7 +123,6 @@ def main(argv=None):
         seed = str(about.get("settings", about)["seed"])
         seeds[seed] = {r: scored(load_weights(name), months[r]) for r in REGIMES}
         print(seed, seeds[seed], flush=True)
-    estimator = load_weights(args.weights[0])
     rows = {"nothing": {r: scored(estimator, months[r]) for r in REGIMES}}
     for name, (places, own) in parts(estimator.network).items():
         rows[name] = {r: ablated(estimator, months[r], places, own) for r in REGIMES}
