@@ -626,7 +626,8 @@ def _train(a) -> None:
     out = Path(a.out)
     if out.exists() and not out.is_dir():
         raise ValueError(f"--out {out} is a file; name a folder")
-    if (out / "settings.json").exists() and not (a.overwrite or a.resume):
+    held = any((out / name).exists() for name in ("settings.json", "weights.safetensors"))
+    if held and not (a.overwrite or a.resume):
         raise ValueError(
             f"{out} holds a run already; choose another --out, or add --overwrite or --resume"
         )

@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 import xarray as xr
 
+from sst_tutorial.data import COLDEST, HOTTEST
+
 # Global mean SST: the prior of a month without an observation and without a climatology.
 EMPTY_MONTH_DEGC = 18.0
 HALO = 64  # columns by which a globe is continued before its smooth prior is estimated
@@ -206,7 +208,15 @@ def on_the_same_grid(climatology, daily: xr.Dataset) -> xr.DataArray:
                 f"climatology has {axis} {_span(theirs)}, daily has {_span(ours)}; "
                 "make it on the same grid, or interpolate it with climatology.interp"
             )
-    return climatology.assign_coords(lat=daily["lat"], lon=daily["lon"])
+    climatology = climatology.assign_coords(lat=daily["lat"], lon=daily["lon"])
+    sea = climatology.where(daily["ocean_mask"])
+    low, high = float(sea.min()), float(sea.max())
+    if low < COLDEST or high > HOTTEST:
+        raise ValueError(
+            f"climatology must be a sea in degC, {COLDEST:g} to {HOTTEST:g}, but runs from "
+            f"{low:.1f} to {high:.1f}; if it is in K, subtract 273.15; a fill value must become NaN"
+        )
+    return climatology
 
 
 def _span(axis: np.ndarray) -> str:

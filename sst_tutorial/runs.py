@@ -37,6 +37,7 @@ need("train", "lightning_fabric")
 from lightning_fabric import Fabric, seed_everything  # noqa: E402
 
 PROGRESS = "settings.json"  # the settings of a run that is not finished, for --resume
+CHECKPOINT = "checkpoint.safetensors"
 
 
 def train(
@@ -71,6 +72,9 @@ def train(
     validation = validation_batches(daily, years, clouds, estimator.patch_size, fabric.device)
     if fabric.is_global_zero:
         out.mkdir(parents=True, exist_ok=True)
+        if not resume:  # killed early, this run must not go on from one that was here before
+            for name in ("run.json", "scores.json", "weights.safetensors", CHECKPOINT):
+                (out / name).unlink(missing_ok=True)
         (out / PROGRESS).write_text(json.dumps(as_dict(settings), indent=1))
     best, state = fit(
         estimator.to(fabric.device), samples, validation, settings, out, fabric, resume, progress
@@ -250,4 +254,4 @@ def _was_killed(folder: Path, settings: Settings) -> bool:
         same = json.loads((folder / PROGRESS).read_text()) == as_dict(settings)
     except (OSError, ValueError):
         return False
-    return same and (folder / "checkpoint.safetensors").exists()
+    return same and (folder / CHECKPOINT).exists()

@@ -16,7 +16,8 @@ import pytest
 import xarray as xr
 
 from sst_tutorial import download
-from sst_tutorial.data import open_sst, shared_data
+from sst_tutorial.benchmark import shared_data
+from sst_tutorial.data import open_sst
 from sst_tutorial.download import download_oisst
 
 TASMAN = {"lat": (-45, -37), "lon": (147, 155)}

@@ -6,6 +6,7 @@ import shlex
 import subprocess
 import sys
 from functools import cache
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -14,11 +15,10 @@ import torch
 import xarray as xr
 
 from sst_tutorial import runs
-from sst_tutorial.months import Batch
 from sst_tutorial.results import is_done, write_record
 from sst_tutorial.runs import plan, run_all, train
 from sst_tutorial.samples import random_coasts
-from sst_tutorial.settings import Settings, as_dict, changed, read_settings, settings_of
+from sst_tutorial.settings import as_dict, changed, read_settings, settings_of
 from sst_tutorial.training import validation_rmse
 from sst_tutorial.weights import load_weights, read_metadata
 
@@ -142,7 +142,7 @@ def test_another_seed_is_another_run(done, tmp_path):
 
 
 def test_a_run_starts_from_the_weights_it_is_told(tmp_path):
-    settings = changed(TINY, start="ocean-1", steps=1, batch_size=1)
+    settings = changed(TINY, start="ocean-1", steps=1, batch_size=1, lr=1e-5)
     ocean_1 = load_weights("ocean-1")
     estimator, slots = runs._estimator(settings)
     assert same(estimator, ocean_1)
@@ -153,7 +153,7 @@ def test_a_run_starts_from_the_weights_it_is_told(tmp_path):
     assert not same(tuned, ocean_1)  # it learned, a little
     with torch.no_grad():
         moved = (tuned(*batch.inputs).mean - ocean_1(*batch.inputs).mean).abs().max()
-    assert 0 < moved < 0.2
+    assert 0 < moved < 0.05
     config = read_metadata(tmp_path / "weights.safetensors")["config"]
     assert (config["first_guess"], config["network"]) == slots
     assert same(load_weights(tmp_path), tuned)
@@ -258,7 +258,7 @@ def test_a_killed_run_resumes_to_the_same_folder(done, tmp_path, monkeypatch):
     assert same(resumed, done[1]) and is_done(tmp_path, TINY)
     for log in ("log.csv", "steps.csv"):
         assert rows(tmp_path / log) == rows(done[0] / log)
-    same(do(TINY, tmp_path, resume=True), resumed)  # nothing is left to do
+    assert same(do(TINY, tmp_path, resume=True), resumed)  # nothing is left to do
 
 
 def test_resume_refuses_another_run(tmp_path, monkeypatch):
@@ -379,7 +379,8 @@ def shell(monkeypatch):
 
     shell = Shell()
     shell.called = called
-    monkeypatch.setattr(runs.subprocess, "run", shell.run)
+    stand_in = SimpleNamespace(run=shell.run, STDOUT=subprocess.STDOUT)
+    monkeypatch.setattr(runs, "subprocess", stand_in)
     return shell
 
 
@@ -477,4 +478,3 @@ def test_a_closed_pipe_does_not_stop_a_run(tmp_path):
 
 def test_settings_in_a_file_are_those_of_a_call(tmp_path):
     assert read_settings(write(tmp_path / "tiny.toml")) == [TINY]
-    assert isinstance(TINY, Settings) and Batch is not None

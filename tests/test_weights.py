@@ -148,7 +148,7 @@ def test_what_is_broken_is_refused(tmp_path):
         (pickle, "pickle"),
         (bare, "format None"),
         (other, "another architecture"),
-        (unknown, "cannot be built"),
+        (unknown, "has no setting 'depth'"),
         (tmp_path / "absent.safetensors", "ocean-1"),
         (tmp_path / "folder", "nor a run's folder.*ocean-1"),
     ):
