@@ -22,9 +22,9 @@ TINY_COUNT = 1e-6
 class FirstGuess(NamedTuple):
     """What a first guess hands on, in the units of its input.
 
-    mean (B, H, W) of the days that exist, land 0; daily (B, T, H, W); channels (B, C, T, H, W)
+    mean (B, H, W) of the days that are wanted, land 0; daily (B, T, H, W); channels (B, C, T, H, W)
     that a network may read, and known (same shape, bool) where each of them says something; maps
-    (B, S, H, W), what is known of each pixel of the month, land 0; S may be 0.
+    (B, S, H, W), what is known of each pixel in those days, land 0; S may be 0.
     """
 
     mean: Tensor
@@ -34,9 +34,9 @@ class FirstGuess(NamedTuple):
     maps: Tensor
 
 
-def month_mean(daily: Tensor, exists: Tensor) -> Tensor:
-    """Mean over the days that exist (B, T): (B, T, H, W) -> (B, H, W); 0 when there is none."""
-    days = exists.to(daily.dtype)
+def month_mean(daily: Tensor, wanted: Tensor) -> Tensor:
+    """Mean over some days (B, T) bool: (B, T, H, W) -> (B, H, W); 0 when there is none."""
+    days = wanted.to(daily.dtype)
     weights = days / days.sum(1, keepdim=True).clamp_min(1.0)
     return (weights[:, None] @ daily.flatten(2)).view_as(daily[:, 0])
 
@@ -53,10 +53,12 @@ class GaussianMean(nn.Module):
         super().__init__()
         self.cells, self.days = cells, days
 
-    def forward(self, x: Tensor, observed: Tensor, ocean: Tensor, exists: Tensor) -> FirstGuess:
-        """x (B, T, H, W) anomalies, 0 where not observed; the rest as in `months.Batch`."""
+    def forward(self, x: Tensor, observed, ocean, exists, wanted=None) -> FirstGuess:
+        """x (B, T, H, W) anomalies, 0 where not observed; the rest as in `months.Batch`; wanted
+        (B, T) bool, True = a day of which the mean is asked, None = all that exist."""
         daily = gaussian_analysis(x, observed, self.cells, self.days)  # (B, T, H, W)
-        mean = month_mean(daily, exists).masked_fill(~ocean, 0.0)
+        wanted = exists if wanted is None else wanted
+        mean = month_mean(daily, wanted).masked_fill(~ocean, 0.0)
         return FirstGuess(mean, daily, x[:, None], observed[:, None], x.new_zeros(len(x), 0, 1, 1))
 
 
@@ -157,8 +159,9 @@ class SuccessiveCorrections(nn.Module):
             nn.init.zeros_(self.tune[2].weight)
             nn.init.zeros_(self.tune[2].bias)
 
-    def forward(self, x: Tensor, observed: Tensor, ocean: Tensor, exists: Tensor) -> FirstGuess:
-        """x (B, T, H, W) anomalies, 0 where not observed; the rest as in `months.Batch`.
+    def forward(self, x: Tensor, observed, ocean, exists, wanted=None) -> FirstGuess:
+        """x (B, T, H, W) anomalies, 0 where not observed; the rest as in `months.Batch`; wanted
+        (B, T) bool, True = a day of which the mean is asked, None = all that exist.
 
         The channels are misfit, analysis and three counts; the maps are the analysis after each
         correction against the last one, the last one, the counts, the number of observations, the
@@ -171,15 +174,18 @@ class SuccessiveCorrections(nn.Module):
         channels = torch.stack([misfit, analysis, *chosen], 1)  # (B, C, T, H, W)
         there = ocean[:, None] & exists[:, :, None, None]  # (B, T, H, W)
         known = torch.stack([observed] + [there] * (1 + self.COUNTS), 1)  # (B, C, T, H, W)
-        mean = month_mean(analysis, exists).masked_fill(~ocean, 0.0)  # (B, H, W)
+        wanted = exists if wanted is None else wanted
+        mean = month_mean(analysis, wanted).masked_fill(~ocean, 0.0)  # (B, H, W)
         so_far, maps = torch.zeros_like(mean), []
         for increment in increments[:-1]:
-            so_far = so_far + month_mean(increment, exists)
+            so_far = so_far + month_mean(increment, wanted)
             maps.append(so_far - mean)
         maps.append(mean)
-        maps += [month_mean(count, exists).log1p() for count in counts]
-        number = observed.to(misfit.dtype).sum(1)  # (B, H, W)
-        maps += [number.log1p(), misfit.sum(1) / (number + 1), torch.ones_like(number)]
+        maps += [month_mean(count, wanted).log1p() for count in counts]
+        days = wanted[:, :, None, None]
+        number = (observed & days).to(misfit.dtype).sum(1)  # (B, H, W)
+        total = (misfit * days).sum(1)
+        maps += [number.log1p(), total / (number + 1), torch.ones_like(number)]
         maps = torch.stack(maps, 1).masked_fill(~ocean[:, None], 0.0)  # (B, S, H, W)
         return FirstGuess(mean, analysis, channels, known, maps)
 

@@ -13,7 +13,7 @@ monthly map comes out at the bottom:
       -> monthly map                                 (B, H, W)
     SpatioTemporalModel joins them                   chapter "All together"
 
-Three options are off by default (temporal_heads, skip_chans, residual_blocks). What the network
+Four options are off by default (temporal_heads, blocks, skip_chans, residual_blocks). What it
 starts from, and other networks for its place, are in `first_guess.py` and `networks.py`.
 
 Letters: B batch, C channels, T days, H and W rows (lat) and columns (lon) of pixels;
@@ -30,6 +30,7 @@ from torch.nn import functional as F
 
 from sst_tutorial._checks import require, require_mask
 from sst_tutorial.ocean_norm import OceanBatchNorm2d
+from sst_tutorial.space_time import SpaceTime
 
 
 def sincos_table(length: int, dim: int) -> Tensor:
@@ -117,10 +118,8 @@ class TemporalPositionalEncoding(nn.Module):
     def forward(self, T: int) -> Tensor:
         """Encoding of days 0..T-1: (T, D)."""
         max_len = self.pe.shape[0]
-        require(
-            1 <= T <= max_len,
-            f"T={T} days, the encoding holds 1 to {max_len}; build it with larger max_len (max_T)",
-        )
+        advice = "build it with larger max_len (max_T)"
+        require(1 <= T <= max_len, f"T={T} days, the encoding holds 1 to {max_len}; {advice}")
         return self.pe[:T]
 
 
@@ -327,11 +326,9 @@ class MonthlyConvDecoder(nn.Module):
         skip (B, skip_chans, out_H, out_W) when the decoder was built with skip_chans."""
         B, N, D = latent.shape
         Hp, Wp = out_H // self.patch_h, out_W // self.patch_w
-        require(
-            out_H % self.patch_h == 0 and out_W % self.patch_w == 0,
-            f"out_H, out_W = {out_H}, {out_W} are not multiples of the patch "
-            f"({self.patch_h}, {self.patch_w}); pad or crop the map",
-        )
+        patch, whole = (self.patch_h, self.patch_w), (Hp * self.patch_h, Wp * self.patch_w)
+        size = f"out_H, out_W = {out_H}, {out_W} are not multiples of the patch {patch}"
+        require((out_H, out_W) == whole, f"{size}; pad or crop the map")
         require(N == Hp * Wp, f"latent has {N} tokens, a {out_H} x {out_W} map needs {Hp * Wp}")
         land = self._land(land_mask, B, out_H, out_W)  # (B, 1, H, W) or None
         x = latent.transpose(1, 2).reshape(B, D, Hp, Wp)  # (B, D, H', W')
@@ -351,10 +348,7 @@ class MonthlyConvDecoder(nn.Module):
     def _land(land_mask, B, H, W):
         if land_mask is None:
             return None
-        if land_mask.ndim == 2:
-            require_mask("land_mask", land_mask, (H, W))
-        else:
-            require_mask("land_mask", land_mask, (B, H, W))
+        require_mask("land_mask", land_mask, (H, W) if land_mask.ndim == 2 else (B, H, W))
         return land_mask.expand(B, H, W)[:, None]
 
 
@@ -379,6 +373,7 @@ class SpatioTemporalModel(nn.Module):
         max_H, max_W: the most rows and columns of patches.
         spatial_depth, spatial_heads: layers and heads of the spatial transformer.
         temporal_heads: scores per day of the temporal aggregator.
+        blocks: of space-time attention between the daily tokens, see `space_time.py`.
         skip_chans: channels of the maps that reach the decoder beside the tokens.
         residual_blocks: convolution blocks of the decoder at full resolution.
     """
@@ -386,11 +381,12 @@ class SpatioTemporalModel(nn.Module):
     def __init__(
         self, in_chans=1, embed_dim=128, patch_size=(1, 4, 4), max_T=64, hidden=128, overlap=1,
         max_H=1024, max_W=1024, spatial_depth=2, spatial_heads=4,
-        temporal_heads=1, skip_chans=0, residual_blocks=0,
+        temporal_heads=1, blocks=0, skip_chans=0, residual_blocks=0,
     ):
         super().__init__()
         self.patch_size = tuple(patch_size)
         self.encoder = VideoEncoder(in_chans, embed_dim, patch_size)
+        self.mixer = SpaceTime(embed_dim, blocks, spatial_heads)
         self.temporal = TemporalAttentionAggregator(embed_dim, max_T, temporal_heads)
         self.spatial_pe = SpatialPositionalEncoding2D(embed_dim, max_H, max_W)
         self.spatial_tr = SpatialTransformer(embed_dim, spatial_depth, spatial_heads)
@@ -405,7 +401,7 @@ class SpatioTemporalModel(nn.Module):
 
     def forward(
         self, daily_data: Tensor, daily_mask: Tensor, land_mask_patch=None, days_mask=None,
-        skip=None,
+        skip=None, wanted=None,
     ) -> Tensor:
         """Monthly map (B, H, W), in the units of the input, land 0.
 
@@ -414,8 +410,9 @@ class SpatioTemporalModel(nn.Module):
         land_mask_patch: (H, W) or (B, H, W) bool, True = land; None = no land.
         days_mask: (B, T) bool, True = a day that does not exist (short months padded to 31).
         skip: (B, skip_chans, H, W) maps for the decoder, of a network built with skip_chans.
+        wanted: (B, T) bool, True = a day of which the mean is asked; None = all days.
         """
-        x, _ = self._of_month(daily_data, daily_mask, days_mask)  # (B, N, D)
+        x, _ = self._of_month(daily_data, daily_mask, days_mask, wanted)  # (B, N, D)
         x = self.spatial_tr(x)  # (B, N, D)
         H, W = daily_data.shape[3:]
         return self.decoder(x, H, W, land_mask_patch, skip)  # (B, H, W)
@@ -426,7 +423,7 @@ class SpatioTemporalModel(nn.Module):
         x, weights = self._of_month(daily_data, daily_mask, days_mask)
         return {"temporal": weights, "spatial": self.spatial_tr(x, return_attention=True)[1]}
 
-    def _of_month(self, daily_data, daily_mask, days_mask):
+    def _of_month(self, daily_data, daily_mask, days_mask, wanted=None):
         """Tokens of the month with their addresses (B, N, D), and the weights of the days."""
         shape = tuple(daily_data.shape)
         require(len(shape) == 5, f"daily_data must be (B, C, T, H, W), got shape {shape}")
@@ -438,11 +435,13 @@ class SpatioTemporalModel(nn.Module):
             require_mask("days_mask", days_mask, (len(daily_data), T))
             daily_mask = daily_mask | days_mask[:, None, :, None, None]
         x = self.encoder(daily_data, daily_mask)  # (B, T'H'W', D)
-        if days_mask is not None:  # a time patch is absent when all its days are
-            days_mask = days_mask.view(-1, Tp, Pt).all(-1)  # (B, T')
-        seen = self._seen(daily_mask)  # (B, T', N)
-        x, weights = self.temporal(x, Tp, Hp, Wp, days_mask, seen, return_weights=True)
-        return x + self.spatial_pe(Hp, Wp).to(x.dtype), weights  # (B, N, D), (B, N, T')
+        seen, place = self._seen(daily_mask), self.spatial_pe(Hp, Wp)  # (B, T', N), (N, D)
+        x = self.mixer(x, self.temporal.pos(Tp), place, seen)  # (B, T'H'W', D)
+        unasked = days_mask if wanted is None else ~wanted
+        if unasked is not None:  # a time patch has no weight when none of its days has
+            unasked = unasked.view(-1, Tp, Pt).all(-1)  # (B, T')
+        x, weights = self.temporal(x, Tp, Hp, Wp, unasked, seen, return_weights=True)
+        return x + place.to(x.dtype), weights  # (B, N, D), (B, N, T')
 
     def _seen(self, daily_mask: Tensor) -> Tensor:
         """(B, T', N) bool: does any channel say something about the patch that day?"""

@@ -4,7 +4,7 @@ Its two slots are filled by name from a settings file, see `build`:
 
 - first guess: a class of `first_guess.py`;
 - network: any module with the signature of the published `SpatioTemporalModel.forward`,
-  `network(data, missing, land, no_such_day, skip) -> (B, H, W)`, and with `patch_size` and `last`.
+  `network(data, missing, land, no_such_day, skip, wanted) -> (B, H, W)`, with `patch_size`, `last`.
   Here are two that have no tokens: what is the transformer worth? Chapter *The full GPU run*.
 
 A new one is a class, a line in `NETWORKS`, a settings file and a line in tests/test_contract.py.
@@ -25,7 +25,7 @@ from sst_tutorial.ocean_norm import OceanBatchNorm2d
 
 
 class Estimate(NamedTuple):
-    """Mean anomaly of the month (B, H, W) in K, land 0, and the first guess it started from."""
+    """Mean anomaly of the days asked for (B, H, W) in K, land 0, and the first guess of it."""
 
     mean: Tensor
     first_guess: Tensor
@@ -51,11 +51,18 @@ class Estimator(nn.Module):
         """Days, rows and columns of which an input must be a multiple; `Batch.of` pads to it."""
         return self.network.patch_size
 
-    def forward(self, anomaly: Tensor, observed: Tensor, ocean: Tensor, exists: Tensor) -> Estimate:
+    def forward(
+        self, anomaly: Tensor, observed: Tensor, ocean: Tensor, exists: Tensor, wanted=None
+    ) -> Estimate:
         """The fields of `months.Batch`, as `batch.inputs` has them; what is not observed may hold
-        anything."""
-        guess, inputs = self._guess(anomaly, observed, ocean, exists)
-        added = self.network(*inputs, guess.maps)  # (B, H, W)
+        anything.
+
+        wanted: (B, T) bool, True = a day of which the mean is asked, some of those that exist: the
+        whole month (None), one day, or any between. The same weights answer all of them.
+        """
+        wanted = None if wanted is None else wanted & exists
+        guess, inputs = self._guess(anomaly, observed, ocean, exists, wanted)
+        added = self.network(*inputs, guess.maps, wanted)  # (B, H, W)
         return Estimate(self.scale * (guess.mean + added), self.scale * guess.mean)
 
     def attention(self, anomaly, observed, ocean, exists) -> dict:
@@ -63,12 +70,12 @@ class Estimator(nn.Module):
         _, (channels, missing, _, no_such_day) = self._guess(anomaly, observed, ocean, exists)
         return self.network.attention(channels, missing, no_such_day)
 
-    def _guess(self, anomaly, observed, ocean, exists):
+    def _guess(self, anomaly, observed, ocean, exists, wanted=None):
         """The first guess, and the network's inputs in the published polarity of masks."""
         observed = observed & ocean[:, None] & exists[:, :, None, None]
         dtype = self.network.last.weight.dtype
         x = (anomaly.to(dtype) / self.scale).masked_fill(~observed, 0.0)  # (B, T, H, W)
-        guess = self.first_guess(x, observed, ocean, exists)
+        guess = self.first_guess(x, observed, ocean, exists, wanted)
         return guess, (guess.channels.to(dtype), ~guess.known, ~ocean, ~exists)
 
 
@@ -104,8 +111,11 @@ class Convolutions(nn.Module):
         )
         self.last = nn.Conv2d(width, 1, 1)
 
-    def forward(self, data: Tensor, missing: Tensor, land=None, no_such_day=None, skip=None):
-        """skip (B, skip_chans, H, W) and land (B, H, W) or None -> (B, H, W), land 0."""
+    def forward(
+        self, data: Tensor, missing: Tensor, land=None, no_such_day=None, skip=None, wanted=None
+    ):
+        """skip (B, skip_chans, H, W), of the days wanted, and land (B, H, W) or None -> (B, H, W),
+        land 0."""
         ocean = None if land is None else ~land[:, None]  # (B, 1, H, W)
         x = self.first(skip.to(self.last.weight.dtype))  # (B, width, H, W)
         x = F.gelu(self.norm(x, ocean))
@@ -142,10 +152,13 @@ class UNet(nn.Module):
         self.up1 = _block(3 * width, width)
         self.last = nn.Conv2d(width, 1, 1)
 
-    def forward(self, data: Tensor, missing: Tensor, land=None, no_such_day=None, skip=None):
+    def forward(
+        self, data: Tensor, missing: Tensor, land=None, no_such_day=None, skip=None, wanted=None
+    ):
         """data, missing (B, C, 31, H, W), H and W multiples of 4; land (B, H, W) or None; a day
         that does not exist is one that saw nothing. Returns (B, H, W), land 0."""
         B, _, T, H, W = data.shape
+        require(wanted is None, "network 'unet' answers for whole months only, wanted must be None")
         require(
             T == DAYS and H % 4 == 0 and W % 4 == 0,
             f"T, H, W = {T}, {H}, {W}: T must be {DAYS}, H and W multiples of 4; `Batch.of` pads",
@@ -204,7 +217,7 @@ def build(first_guess: dict, network: dict, scale: float = 1.0) -> Estimator:
 def _made(classes: dict, slot: str, settings: dict, **given) -> nn.Module:
     arguments = dict(settings)
     name = arguments.pop("name", None)
-    if name not in classes:
+    if not isinstance(name, str) or name not in classes:
         raise ValueError(f"{slot}.name={name!r}, choose one of {sorted(classes)}")
     known = [key for key in signature(classes[name]).parameters if key not in given]
     unknown = sorted(set(arguments) - set(known))

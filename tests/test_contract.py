@@ -302,6 +302,7 @@ def test_it_trains_compiled_as_one_graph(slots):
     [
         ({"name": "kriging"}, TRANSFORMER, r"first_guess.name='kriging'.*corrections.*gaussian"),
         ({}, TRANSFORMER, "first_guess.name=None"),
+        (GAUSSIAN, {"name": ["unet"]}, r"network.name=\['unet'\], choose one of"),
         (GAUSSIAN, {"name": "os.system"}, "network.name='os.system'.*convolutions.*unet"),
         (GAUSSIAN, TRANSFORMER | {"depth": 3}, r"no setting 'depth'; it has \['embed_dim'.*'skip'"),
         (GAUSSIAN, TRANSFORMER | {"embed_dim": 18}, "embed_dim"),
