@@ -282,46 +282,55 @@ class MeasuredCovariance:
 
     @classmethod
     def of(cls, anomaly, K=200, offset=0.36) -> "MeasuredCovariance":
-        """anomaly: (days, cells) K of the ocean, complete and in time order."""
-        variance, patterns = np.linalg.eigh(anomaly.T @ anomaly / len(anomaly))
+        """anomaly: (days, cells) K of the ocean, complete and in time order, or (pieces, days,
+        cells) of several seas or windows."""
+        anomaly = anomaly if anomaly.ndim == 3 else anomaly[None]
+        flat = anomaly.reshape(-1, anomaly.shape[-1])  # (pieces days, cells)
+        variance, patterns = np.linalg.eigh(flat.T @ flat / len(flat))
         variance, patterns = variance[::-1], patterns[:, ::-1]  # the largest first
-        amplitude = anomaly @ patterns[:, :K]  # (days, K)
-        n = len(anomaly)
+        amplitude = anomaly @ patterns[:, :K]  # (pieces, days, K)
+        n = amplitude.shape[1]
         memory = np.stack(
-            [(amplitude[: n - t] * amplitude[t:]).sum(0) / (n - t) for t in range(31)], 1
+            [(amplitude[:, : n - t] * amplitude[:, t:]).mean((0, 1)) for t in range(31)], 1
         )
         rest = patterns[:, K:] ** 2 @ variance[K:]
         return cls(patterns[:, :K] * variance[:K] ** 0.5, memory / memory[:, :1], rest, offset)
 
     def interpolate(
-        self, month: Month, noise_variance=0.09, max_observations=MAX_OBSERVATIONS
+        self, month: Month, noise_variance=0.09, max_observations=MAX_OBSERVATIONS, day=None
     ) -> np.ndarray:
-        """Best linear estimate of the month mean, as `optimal_interpolation` makes it; the ocean
-        must be that of the maps that were measured."""
+        """Best linear estimate of the month mean, as `optimal_interpolation` makes it, or of one
+        day (counted from 0); the ocean must be that of the maps that were measured."""
         anomaly = month.anomaly[:, month.ocean].astype(float)  # (T, cells)
         T, cells = anomaly.shape
         if cells != len(self.patterns):
             known = len(self.patterns)
             raise ValueError(f"the month has {cells} ocean cells, the patterns have {known}")
-        day, cell = np.nonzero(np.isfinite(anomaly))  # sorted by day
-        if len(day) == 0:
-            return month.complete(0.0)
-        n = _few_enough(len(day), max_observations)
+        asked = np.arange(T) if day is None else np.array([day])
+        seen, cell = np.nonzero(np.isfinite(anomaly))  # days and cells, sorted by day
+        if len(seen) == 0:
+            return self._answer(month, asked, np.zeros(cells))
+        n = _few_enough(len(seen), max_observations)
         matrix = np.zeros((n, n))
-        rows = [np.flatnonzero(day == d) for d in range(T)]
+        rows = [np.flatnonzero(seen == d) for d in range(T)]
         for d, here in enumerate(rows):
             for e, there in enumerate(rows[: d + 1]):
                 left = self.patterns[cell[here]] * self.memory[:, d - e]
                 block = left @ self.patterns[cell[there]].T + self.offset
                 matrix[here[:, None], there] = block
         matrix.flat[:: n + 1] += noise_variance + self.rest[cell]
-        weight = _solved(_cholesky(matrix), anomaly[day, cell])
-        lag = np.abs(np.arange(T)[:, None] - np.arange(T))
-        over_month = self.memory[:, lag].mean(1)[:, day].T  # (n, K), month mean with each day
-        amplitude = (self.patterns[cell] * over_month).T @ weight  # (K,)
-        mean = np.zeros(month.ocean.shape)
-        mean[month.ocean] = self.patterns @ amplitude + self.offset * weight.sum()
-        return month.complete(mean)
+        weight = _solved(_cholesky(matrix), anomaly[seen, cell])
+        lag = np.abs(asked[:, None] - np.arange(T))
+        over_days = self.memory[:, lag].mean(1)[:, seen].T  # (n, K), mean asked for with each day
+        amplitude = (self.patterns[cell] * over_days).T @ weight  # (K,)
+        return self._answer(month, asked, self.patterns @ amplitude + self.offset * weight.sum())
+
+    @staticmethod
+    def _answer(month, asked, anomaly):
+        answer = np.full(month.ocean.shape, np.nan)
+        prior = month.prior[asked].mean(0, dtype=np.float64)
+        answer[month.ocean] = prior[month.ocean] + anomaly
+        return answer
 
 
 # ---------------------------------------------------------------- DINEOF

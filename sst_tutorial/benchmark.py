@@ -12,17 +12,28 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 import xarray as xr
 
 from sst_tutorial.months import Month
+from sst_tutorial.moving_sea import moving_anomalies
 from sst_tutorial.prior import climatology_for
-from sst_tutorial.simulate import climatological_sst, observe, simulate_clouds, simulate_ocean
+from sst_tutorial.simulate import (
+    climatological_sst,
+    cloud_masks,
+    observe,
+    simulate_clouds,
+    simulate_ocean,
+)
 
 REGIMES = ("cloudy", "clear")
 CLOUDY = 0.45  # days that see less of the sea than this make the cloudy regime
 NOISE = 0.3  # K, standard deviation of a satellite retrieval
 GAP_DAYS = 60  # left out between training and validation: the memory of the sea
 TEST_YEARS = (2013, 2016)  # of the benchmark: never trained on
+MOVING_VALIDATION, MOVING_TEST = 7_000_001, 7_000_002  # seeds of the seas that move
+MIDDLE_DAY = 15  # the 16th, of which a daily map is judged
+PRIOR_OF_MOVING = 15.0  # degC
 # Seas of the simulated months: far from Tasmania, both hemispheres, tropics to subpolar.
 REGIONS = {
     "North Atlantic": ((36.0, 44.0), (-50.0, -42.0)),
@@ -194,6 +205,40 @@ def simulated_months(regime="cloudy", per_region=6, size=32, noise=NOISE, seed=1
                 daily.lat.values,
                 f"{region} {start:%Y-%m}",
             ))
+    return months
+
+
+def moving_months(clouds=None, seed=MOVING_TEST, seas=6, size=32, device="cpu") -> list[Month]:
+    """Months of 31 days of a sea that moves, cells of 8 km, apart from those used for training:
+    two months of each sea, 16 windows of each month, 0.3 K of noise.
+
+    clouds: (n, 32, 32) bool, True = observed, of which every day gets one of those that make the
+    cloudy regime; None = simulated clouds. The prior is constant, the truth is known each day.
+    The same seed gives the same months on the same kind of device.
+    """
+    generator = torch.Generator(device=device).manual_seed(seed)
+    days, side, apart = 31, 128, 60  # days between two months, so that they are two
+    fields = moving_anomalies(seas, apart + days, side, generator, device).cpu().numpy()
+    rng = np.random.default_rng(seed)
+    if clouds is None:
+        draw = torch.Generator().manual_seed(seed)
+        cover = torch.full((64,), 0.91)
+        hidden = cloud_masks(64, days, size, size, cover, draw, cell_km=(8.0, 8.0))
+        clouds = ~hidden.numpy().reshape(-1, size, size)
+    else:
+        clouds = clouds[clouds.mean((1, 2)) < CLOUDY]
+    ocean, months = np.ones((size, size), bool), []
+    for sea, start in ((sea, start) for sea in range(seas) for start in (0, apart)):
+        month = PRIOR_OF_MOVING + fields[sea, start : start + days]
+        for row in range(0, side, size):
+            for col in range(0, side, size):
+                truth = month[:, row : row + size, col : col + size]
+                seen = clouds[rng.integers(len(clouds), size=days)]
+                noisy = truth + NOISE * rng.standard_normal(truth.shape)
+                sst = np.where(seen, noisy, np.nan).astype(np.float32)
+                prior = np.full(truth.shape, PRIOR_OF_MOVING, np.float32)
+                name = f"sea {sea}, day {start}, window {row}, {col}"
+                months.append(Month(sst, ocean, prior, truth.mean(0), None, name, truth))
     return months
 
 

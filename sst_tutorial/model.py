@@ -330,6 +330,7 @@ class MonthlyConvDecoder(nn.Module):
         size = f"out_H, out_W = {out_H}, {out_W} are not multiples of the patch {patch}"
         require((out_H, out_W) == whole, f"{size}; pad or crop the map")
         require(N == Hp * Wp, f"latent has {N} tokens, a {out_H} x {out_W} map needs {Hp * Wp}")
+        require(self.skip_chans == 0 or skip is not None, "skip is None, but skip_chans is not 0")
         land = self._land(land_mask, B, out_H, out_W)  # (B, 1, H, W) or None
         x = latent.transpose(1, 2).reshape(B, D, Hp, Wp)  # (B, D, H', W')
         x = self.deconv(self.proj(x))  # (B, hidden/2, H, W)

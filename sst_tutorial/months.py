@@ -33,6 +33,7 @@ class Month:
         truth: (H, W) degC, the mean of all days, finite over the ocean, or None.
         lat: (H,) degrees north, or None.
         name: what messages and tables call it.
+        truth_of_days: (T, H, W) degC, the truth of each day where it is known, or None.
 
     Raises ValueError, naming what was seen, where shapes or types do not fit and where a value is
     one that no sea has (`COLDEST`..`HOTTEST` degC): kelvin and fill values end here.
@@ -44,6 +45,7 @@ class Month:
     truth: np.ndarray | None = None
     lat: np.ndarray | None = None
     name: str = "the month"
+    truth_of_days: np.ndarray | None = None
 
     def __post_init__(self):
         sst, ocean = np.asarray(self.sst), np.asarray(self.ocean)
@@ -60,6 +62,9 @@ class Month:
         self._check_field("prior", prior, sst.shape, ocean)
         if self.truth is not None:
             self._check_field("truth", np.asarray(self.truth), ocean.shape, ocean)
+        if self.truth_of_days is not None:
+            days = np.asarray(self.truth_of_days)
+            self._check_field("truth_of_days", days, sst.shape, ocean)
         for name, value in (("sst", sst), ("ocean", ocean), ("prior", prior)):
             object.__setattr__(self, name, value)  # the class is frozen for everybody else
 
@@ -109,7 +114,15 @@ class Month:
             None if self.truth is None else self.truth[part],
             None if self.lat is None else self.lat[rows],
             self.name,
+            None if self.truth_of_days is None else self.truth_of_days[:, *part],
         )
+
+    def of_day(self, day: int) -> tuple[np.ndarray, np.ndarray | None]:
+        """Prior (H, W) degC of one day, counted from 0, and its truth or None."""
+        if not 0 <= day < len(self.sst):
+            raise ValueError(f"day={day}: {self.name} has days 0 to {len(self.sst) - 1}")
+        known = self.truth_of_days
+        return self.prior[day], None if known is None else known[day]
 
 
 @dataclass(frozen=True)
@@ -118,14 +131,16 @@ class Batch:
 
     anomaly (B, T, H, W) K, 0 where not observed. observed (B, T, H, W) bool, True = seen.
     ocean (B, H, W) bool, True = sea. exists (B, T) bool, True = a day of the month (False pads
-    short months). target (B, H, W) K, the mean anomaly of all days, 0 on land, or None.
-    prior (B, H, W) degC, what to add for a temperature, or None.
+    short months). wanted (B, T) bool, True = a day whose mean is asked; None = the whole month.
+    target (B, H, W) K, the mean anomaly of the days asked for, 0 on land, or None. prior (B, H, W)
+    degC, the prior's mean over them, what to add for a temperature, or None.
     """
 
     anomaly: Tensor
     observed: Tensor
     ocean: Tensor
     exists: Tensor
+    wanted: Tensor | None = None
     target: Tensor | None = None
     prior: Tensor | None = None
 
@@ -133,23 +148,26 @@ class Batch:
         if self.anomaly.ndim != 4:
             raise ValueError(f"anomaly must be (B, T, H, W), got shape {tuple(self.anomaly.shape)}")
         B, T, H, W = self.anomaly.shape
-        shapes = {"observed": (B, T, H, W), "ocean": (B, H, W), "exists": (B, T)}
-        for name, shape in (shapes | {"target": (B, H, W), "prior": (B, H, W)}).items():
+        masks = {"observed": (B, T, H, W), "ocean": (B, H, W), "exists": (B, T), "wanted": (B, T)}
+        for name, shape in (masks | {"target": (B, H, W), "prior": (B, H, W)}).items():
             tensor = getattr(self, name)
-            if tensor is None and name not in shapes:
+            if tensor is None and name in ("wanted", "target", "prior"):
                 continue
-            if tuple(tensor.shape) != shape or (name in shapes and tensor.dtype != torch.bool):
-                kind = "bool " * (name in shapes)
+            if tuple(tensor.shape) != shape or (name in masks and tensor.dtype != torch.bool):
+                kind = "bool " * (name in masks)
                 raise ValueError(
                     f"{name} must be {kind}{shape}, got {tensor.dtype} {tuple(tensor.shape)}"
                 )
 
     @classmethod
-    def of(cls, months: Sequence[Month], patch=(1, 1, 1), device="cpu") -> "Batch":
+    def of(
+        cls, months: Sequence[Month], patch=(1, 1, 1), device="cpu", day: int | None = None
+    ) -> "Batch":
         """The only crossing from degC to K, from numpy to torch, and the only padding.
 
         Days are padded to `DAYS`, rows and columns to those of the largest month, all of them up
         to whole patches (Pt, Ph, Pw). Padding is no ocean, was not observed and does not exist.
+        day: ask for the map of this day, counted from 0, instead of the month's mean.
         """
         months = list(months)
         if not months:
@@ -167,19 +185,21 @@ class Batch:
             anomaly[b, :t, :h, :w] = np.where(seen, month.anomaly, 0.0)
             observed[b, :t, :h, :w] = seen
             ocean[b, :h, :w], exists[b, :t] = month.ocean, True
-            mean = month.prior_mean
+            mean, truth = (month.prior_mean, month.truth) if day is None else month.of_day(day)
             prior[b, :h, :w] = np.where(month.ocean, mean, 0.0)
-            if month.truth is not None:
-                target[b, :h, :w] = np.where(month.ocean, month.truth - mean, 0.0)
-        if any(month.truth is None for month in months):
-            target = None
-        arrays = (anomaly, observed, ocean, exists, target, prior)
+            if truth is None:
+                target = None
+            elif target is not None:
+                target[b, :h, :w] = np.where(month.ocean, truth - mean, 0.0)
+        wanted = None if day is None else exists & (np.arange(T) == day)  # (B, T)
+        arrays = (anomaly, observed, ocean, exists, wanted, target, prior)
         return cls(*(None if x is None else torch.from_numpy(x).to(device) for x in arrays))
 
     @property
-    def inputs(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """What an estimator is called with: anomaly, observed, ocean, exists."""
-        return self.anomaly, self.observed, self.ocean, self.exists
+    def inputs(self) -> tuple[Tensor, ...]:
+        """What an estimator is called with: anomaly, observed, ocean, exists, and wanted if any."""
+        inputs = (self.anomaly, self.observed, self.ocean, self.exists)
+        return inputs if self.wanted is None else (*inputs, self.wanted)
 
     def __len__(self) -> int:
         return len(self.anomaly)

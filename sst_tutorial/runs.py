@@ -6,9 +6,13 @@
 """
 
 import json
+import os
 import subprocess
 import sys
+import tempfile
+import time
 from concurrent.futures import ThreadPoolExecutor
+from itertools import repeat
 from pathlib import Path
 
 import torch
@@ -17,7 +21,10 @@ import xarray as xr
 from sst_tutorial._extras import need
 from sst_tutorial.benchmark import (
     CLOUDY,
+    MIDDLE_DAY,
+    MOVING_VALIDATION,
     data_file,
+    moving_months,
     of_years,
     split_years,
     training_days,
@@ -36,6 +43,8 @@ from sst_tutorial.weights import find_weights, load_weights, read_metadata, save
 need("train", "lightning_fabric")
 from lightning_fabric import Fabric, seed_everything  # noqa: E402
 
+TOGETHER = "SST_TUTORIAL_TOGETHER"  # folder:number, where so many runs wait for each other
+PATIENCE = 600  # seconds, after which a run starts without the others
 PROGRESS = "settings.json"  # the settings of a run that is not finished, for --resume
 CHECKPOINT = "checkpoint.safetensors"
 
@@ -69,7 +78,15 @@ def train(
     clouds = None if settings.clouds is None else open_clouds(data_file(settings.clouds))
     seed = settings.seed + 1000 * fabric.global_rank
     samples = _samples(daily, years, clouds, settings, seed, fabric.device)
-    validation = validation_batches(daily, years, clouds, estimator.patch_size, fabric.device)
+    validation = validation_batches(
+        daily,
+        years,
+        clouds,
+        estimator.patch_size,
+        fabric.device,
+        settings.moving,
+        settings.daily,
+    )
     if fabric.is_global_zero:
         out.mkdir(parents=True, exist_ok=True)
         if not resume:  # killed early, this run must not go on from one that was here before
@@ -77,7 +94,15 @@ def train(
                 (out / name).unlink(missing_ok=True)
         (out / PROGRESS).write_text(json.dumps(as_dict(settings), indent=1))
     best, state = fit(
-        estimator.to(fabric.device), samples, validation, settings, out, fabric, resume, progress
+        estimator.to(fabric.device),
+        samples,
+        validation,
+        settings,
+        out,
+        fabric,
+        resume,
+        progress,
+        ready=wait_for_the_others,
     )
     if fabric.is_global_zero:
         about = {"command": command, "settings": as_dict(settings), "years": years}
@@ -88,6 +113,8 @@ def train(
         parts = {"first_guess": best.first_guess, "network": best.network}
         count = {name: sum(p.numel() for p in part.parameters()) for name, part in parts.items()}
         found = {"steps": state["step"], "seconds": state["seconds"], "parameters": count}
+        if settings.start is not None:  # what the settings say of the slots did not count
+            found |= {"first_guess": slots[0], "network": slots[1], "scale": best.scale}
         found |= {"processes": fabric.world_size, "validation": _rmse(scores)}
         write_record(out, settings, command, years=years, **found, done=True)
     return best.cpu()
@@ -155,13 +182,28 @@ def _samples(daily, years, clouds, settings: Settings, seed: int, device) -> Sam
         coasts=random_coasts(64, 32, seed=0),
         pieces=settings.pieces,
         simulated=settings.simulated,
+        moving=settings.moving,
+        moving_seas=settings.moving_seas,
+        lasting=settings.lasting,
+        daily=settings.daily,
     )
 
 
-def validation_batches(daily, years, clouds, patch, device) -> dict[str, Batch]:
-    """Fixed months to choose by: those of the validation years, or of simulated seas."""
+def validation_batches(
+    daily, years, clouds, patch, device, moving: float = 0.0, ask_days: float = 0.0
+) -> dict[str, Batch]:
+    """Fixed months to choose by: those of the validation years, or of simulated seas; of a sea that
+    moves where some of the training moves, and one of its days where days are asked for."""
+    batches = {}
+    if moving:
+        months = moving_months(clouds, seed=MOVING_VALIDATION, device=device)
+        batches["moving_month"] = Batch.of(months, patch, device)
+        if ask_days:
+            batches["moving_day"] = Batch.of(months, patch, device, day=MIDDLE_DAY)
     if daily is None:
-        return {"simulated": SampleMaker(device, seed=999_999, pieces=16)(0, 32)}
+        if moving < 1:
+            batches["simulated"] = SampleMaker(device, seed=999_999, pieces=16)(0, 32)
+        return batches
     if clouds is None:
         batch = SampleMaker("cpu", seed=999_999, pieces=16)(0, 32)
         clouds = batch.observed[batch.exists].numpy()
@@ -171,9 +213,9 @@ def validation_batches(daily, years, clouds, patch, device) -> dict[str, Batch]:
     part, climatology = of_years(daily, years["val"]), daily["climatology"]
     cloudy = validation_months(part, climatology, clouds[seen < CLOUDY], draws=8, seed=5)
     clear = validation_months(part, climatology, clouds, draws=8, seed=6)
-    return {
-        "cloudy": Batch.of(cloudy, patch, device), "clear": Batch.of(clear, patch, device)
-    }
+    batches["cloudy"] = Batch.of(cloudy, patch, device)
+    batches["clear"] = Batch.of(clear, patch, device)
+    return batches
 
 
 # ---------------------------------------------------------------- several runs
@@ -223,29 +265,55 @@ def run_all(path, out=None, at_once: int = 1, device: str = "auto") -> int:
     """Do the runs of a settings file or folder that are missing or stale; how many failed.
 
     Each is a process of its own, `at_once` of them side by side; a killed one goes on where it
-    was. Side by side, their words go to `output.txt` in their folders.
+    was. Side by side, their words go to `output.txt` in their folders, and the clocks of all start
+    together when the last of them has compiled: otherwise the first and the last would have the
+    card to themselves for a while, and equal seconds would not be equal work.
     """
     _check_device(device)
     runs = plan(path, out)
     todo = [run for run in runs if not is_done(run[2], run[1])]
     print(f"{len(runs) - len(todo)} of {len(runs)} runs are done", flush=True)
 
-    def one(run) -> int:
-        file, settings, folder = run
-        folder.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "sst_tutorial.cli", "train", "--settings", str(file)]
-        command += ["--seed", str(settings.seed), "--out", str(folder), "--device", device]
-        command += ["--resume"] if _was_killed(folder, settings) else ["--overwrite"]
-        if at_once == 1:
-            return subprocess.run(command).returncode
-        with (folder / "output.txt").open("w") as output:
-            code = subprocess.run(command, stdout=output, stderr=subprocess.STDOUT).returncode
-        last = (folder / "output.txt").read_text().strip().splitlines()[-1:]
-        print(f"{folder}: {'done' if code == 0 else 'FAILED'}  {''.join(last)}", flush=True)
-        return code
+    failed = 0
+    for start in range(0, len(todo), at_once):
+        wave = todo[start : start + at_once]
+        with tempfile.TemporaryDirectory() as meeting, ThreadPoolExecutor(at_once) as pool:
+            meet = None if at_once == 1 else f"{meeting}:{len(wave)}"
+            done = pool.map(_one, wave, repeat(device), repeat(meet))
+            failed += sum(code != 0 for code in done)
+    return failed
 
-    with ThreadPoolExecutor(at_once) as pool:
-        return sum(code != 0 for code in pool.map(one, todo))
+
+def _one(run, device: str, meet: str | None) -> int:
+    """Do one run in a process of its own; its exit status. meet: where runs side by side wait."""
+    file, settings, folder = run
+    folder.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "sst_tutorial.cli", "train", "--settings", str(file)]
+    command += ["--seed", str(settings.seed), "--out", str(folder), "--device", device]
+    command += ["--resume"] if _was_killed(folder, settings) else ["--overwrite"]
+    if meet is None:
+        return subprocess.run(command).returncode
+    environment = os.environ | {TOGETHER: meet}
+    with (folder / "output.txt").open("w") as output:
+        code = subprocess.run(
+            command, stdout=output, stderr=subprocess.STDOUT, env=environment
+        ).returncode
+    # The others need not wait for one that died.
+    Path(meet.rpartition(":")[0], f"ended {folder.name}").touch()
+    last = (folder / "output.txt").read_text().strip().splitlines()[-1:]
+    print(f"{folder}: {'done' if code == 0 else 'FAILED'}  {''.join(last)}", flush=True)
+    return code
+
+
+def wait_for_the_others() -> None:
+    """Return when all runs that were started side by side have come so far (or ended)."""
+    folder, _, number = os.environ.get(TOGETHER, "").rpartition(":")
+    if not folder:
+        return
+    Path(folder, f"ready {os.getpid()}").touch()
+    begin = time.monotonic()
+    while len(list(Path(folder).iterdir())) < int(number) and time.monotonic() < begin + PATIENCE:
+        time.sleep(0.1)
 
 
 def _was_killed(folder: Path, settings: Settings) -> bool:

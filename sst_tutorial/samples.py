@@ -1,9 +1,9 @@
 """Training samples made on the device, so that the GPU never waits for a disk.
 
-Each batch is new: a piece of complete ocean (real analyses where given, and simulated ones), other
-clouds drawn over it, retrieval noise added. The truth is the mean of the complete days. A batch
-depends on (seed, step) alone, so a resumed run sees what the killed one would have seen (chapter
-*The loss and the loop*).
+Each batch is new: a piece of complete ocean (real analyses where given, and simulated ones, at rest
+or in motion), other clouds drawn over it, retrieval noise added. The truth is the mean of the
+complete days that are asked for. A batch depends on (seed, step) alone, so a resumed run sees what
+the killed one would have seen (chapter *The loss and the loop*).
 
 The batches of `AHEAD` steps are made together: a sample takes some sixty small operations, and
 started one batch at a time they kept a CPU busy for 10 of the 41 ms that an H100 needed for a step.
@@ -19,10 +19,13 @@ from torch import Tensor
 from sst_tutorial.benchmark import NOISE, always_there
 from sst_tutorial.coast import ocean_mask
 from sst_tutorial.months import DAYS, Batch
+from sst_tutorial.moving_sea import moving_anomalies
 from sst_tutorial.simulate import cloud_masks, ocean_anomalies
 
 AHEAD = 4  # steps
 PARTS = 8  # of the samples made together; those of a part share their turn
+MOVING_SIZE, MOVING_DAYS = 128, 200  # of a moving sea that is kept ready
+LONGEST = 9  # days that a lasting cloud stays
 MARGIN = 8  # simulated pieces are this much larger than a sample and are cropped at random
 
 
@@ -72,7 +75,11 @@ class SampleMaker:
         clouds: (n, size, size) bool, True = observed: days of a real instrument, or None.
         coasts: (n, size, size) bool, True = ocean: half of the simulated samples get one; or None.
         pieces: how many simulated oceans (and a quarter as many cloud months) are kept ready.
-        simulated: share of samples from the simulated ocean; all of them when real is None.
+        simulated: share of samples from the simulated ocean; all that do not move if real is None.
+        moving: share of samples from a sea that moves, cells of 4 to 16 km.
+        moving_seas: how many of those are kept ready, each of 128 x 128 cells and 200 days.
+        lasting: share of samples whose clouds stay for 2 to 9 days; else every day has its own.
+        daily: share of samples that ask for the map of one day instead of the month's mean.
     """
 
     def __init__(
@@ -85,9 +92,16 @@ class SampleMaker:
         coasts=None,
         pieces=2048,
         simulated=0.25,
+        moving=0.0,
+        moving_seas=16,
+        lasting=0.0,
+        daily=0.0,
     ):
         self.device, self.seed, self.size = torch.device(device), seed, size
-        self.simulated = 1.0 if real is None else simulated
+        self.moving, self.lasting, self.daily = moving, lasting, daily
+        self.simulated = 1.0 - moving if real is None else simulated
+        if self.simulated + moving > 1:
+            raise ValueError(f"simulated={simulated} and moving={moving} are more than all samples")
         self.rng = torch.Generator(device=self.device).manual_seed(seed)
         self.host = torch.Generator().manual_seed(seed)  # numbers the host needs, without a sync
         self.real, self.real_ocean = self._real(real)
@@ -101,6 +115,12 @@ class SampleMaker:
         cover = 0.32 + 0.63 * self._uniform(pieces // 4)
         clouds = cloud_masks(pieces // 4, long, wide, wide, cover=cover, generator=self.rng)
         self.cloud_months = ~clouds  # True = observed
+        self.moving_sea = self._moving(moving_seas) if moving else None
+
+    def _moving(self, seas: int):
+        """(seas, MOVING_DAYS, MOVING_SIZE, MOVING_SIZE) K, half precision."""
+        box = {"size": MOVING_SIZE, "generator": self.rng, "device": self.device}
+        return moving_anomalies(seas, MOVING_DAYS, cell_km=(4.0, 16.0), **box).half()
 
     def _real(self, real):
         if real is None:
@@ -132,7 +152,10 @@ class SampleMaker:
         if self.made[0] != (block, batch_size):
             self.made = (block, batch_size), self._block(block, AHEAD * batch_size)
         # Every AHEADth sample, so that each batch has samples of every part.
-        return Batch(*(x[step % AHEAD :: AHEAD].contiguous() for x in self.made[1]))
+        fields = [x[step % AHEAD :: AHEAD].contiguous() for x in self.made[1]]
+        if not self.daily:
+            fields[4] = None  # whole months are what is asked for by default
+        return Batch(*fields)
 
     def _block(self, block: int, n: int) -> tuple[Tensor, ...]:
         """n samples, the fields of `Batch`."""
@@ -140,28 +163,41 @@ class SampleMaker:
         self.host.manual_seed(self.seed * 1_000_003 + block)
         parts, drawn = [], block * n
         for size in _split(n, PARTS):
-            parts.append(self._part(size, _share(self.simulated, drawn, size)))
+            made_up = [_share(share, drawn, size) for share in (self.simulated, self.moving)]
+            parts.append(self._part(size, *made_up))
             drawn += size
         return tuple(torch.cat(column) for column in zip(*parts, strict=True))
 
-    def _part(self, n: int, simulated: int) -> tuple[Tensor, ...]:
-        """n samples that share their flips and turns, `simulated` of them from made-up oceans."""
-        truth, ocean = self._ocean(simulated, n - simulated)  # (n, T, H, W), (n, H, W)
+    def _part(self, n: int, simulated: int, moving: int) -> tuple[Tensor, ...]:
+        """n samples that share their flips and turns, some of them from made-up oceans."""
+        real = 0 if self.real is None else n - simulated - moving
+        # (n, T, H, W), (n, H, W)
+        truth, ocean = self._ocean(n - real - moving, real, moving)
         turn = self._integer(8)
         truth, ocean = _turned(truth, turn), _turned(ocean, turn)
         if self._integer(2):
             truth = truth.flip(1)
         length = torch.where(self._uniform(n) < 0.5, DAYS, 28 + self._integers(4, n))
         exists = torch.arange(DAYS, device=self.device) < length[:, None]  # (n, T)
-        days = exists[:, :, None, None]
-        target = (truth * days).sum(1) / length[:, None, None]  # (n, H, W)
+        wanted = self._wanted(length, exists)  # (n, T)
+        days, asked = exists[:, :, None, None], wanted[:, :, None, None]
+        target = (truth * asked).sum(1) / wanted.sum(1)[:, None, None]  # (n, H, W)
         target = target.masked_fill(~ocean, 0.0)
         noise = torch.where(self._uniform(n) < 0.7, NOISE, 0.1 + 0.4 * self._uniform(n))
         observed = self._seen(n) & ocean[:, None] & days
         noisy = truth + noise[:, None, None, None] * self._normal(truth.shape)
-        return torch.where(observed, noisy, 0.0), observed, ocean, exists, target
+        return torch.where(observed, noisy, 0.0), observed, ocean, exists, wanted, target
 
-    def _ocean(self, simulated: int, real: int) -> tuple[Tensor, Tensor]:
+    def _wanted(self, length: Tensor, exists: Tensor) -> Tensor:
+        """(n, T) bool: all days of the month, or for a share of the samples one of them."""
+        if not self.daily:
+            return exists
+        day = (self._uniform(len(length)) * length).long()
+        one = torch.arange(DAYS, device=self.device) == day[:, None]  # (n, T)
+        alone = self._uniform(len(length)) < self.daily
+        return torch.where(alone[:, None], one, exists)
+
+    def _ocean(self, simulated: int, real: int, moving: int) -> tuple[Tensor, Tensor]:
         """Complete anomalies (n, T, H, W) K and where there is sea (n, H, W)."""
         fields, oceans = [], []
         if real:
@@ -175,18 +211,36 @@ class SampleMaker:
         if simulated:
             pick = self._integers(len(self.ocean), simulated)
             fields.append(self._crop(self.ocean[pick]).float())
-            ocean = torch.ones(
-                simulated, self.size, self.size, dtype=torch.bool, device=self.device
-            )
-            if self.coasts is not None:
-                ocean = self.coasts[self._integers(len(self.coasts), simulated)]
-                ocean = ocean | (self._uniform(simulated) < 0.5)[:, None, None]
-            oceans.append(ocean)
+            oceans.append(self._coast(simulated))
+        if moving:
+            fields.append(self._in_motion(moving))
+            oceans.append(self._coast(moving))
         field = torch.cat(fields)
         n = len(field)
         sign = 1 - 2 * self._integers(2, n)  # a warm month is as likely as a cold one
         offset = 0.6 * self._normal((n,))  # the climate moves on after the climatology ends
         return field * sign[:, None, None, None] + offset[:, None, None, None], torch.cat(oceans)
+
+    def _coast(self, n: int) -> Tensor:
+        """Where there is sea (n, H, W): everywhere, or for half of the samples off some coast."""
+        ocean = torch.ones(n, self.size, self.size, dtype=torch.bool, device=self.device)
+        if self.coasts is None:
+            return ocean
+        ocean = self.coasts[self._integers(len(self.coasts), n)]
+        return ocean | (self._uniform(n) < 0.5)[:, None, None]
+
+    def _in_motion(self, n: int) -> Tensor:
+        """(n, T, H, W) K: windows of the moving seas, which have no edges, livelier or quieter."""
+        sea = self._integers(len(self.moving_sea), n)[:, None, None, None]
+        start = [self._integers(high, n) for high in (MOVING_DAYS - DAYS + 1, *[MOVING_SIZE] * 2)]
+        length = (DAYS, self.size, self.size)
+        t, h, w = (
+            s[:, None] + torch.arange(count, device=self.device)
+            for s, count in zip(start, length, strict=True)
+        )
+        h, w = (h % MOVING_SIZE)[:, None, :, None], (w % MOVING_SIZE)[:, None, None, :]
+        field = self.moving_sea[sea, t[:, :, None, None], h, w].float()
+        return field * (0.4 + 0.8 * self._uniform(n))[:, None, None, None]
 
     def _window(self, n: int) -> Tensor:
         start = self._integers(len(self.real) - DAYS + 1, n)
@@ -202,9 +256,18 @@ class SampleMaker:
             rest = n - simulated
             cloudiest = (self._uniform(rest) < 0.6)[:, None]  # from the more clouded half only
             reach = torch.where(cloudiest, len(self.clouds) // 2, len(self.clouds))
-            pick = (self._uniform(rest, DAYS) * reach).long()
+            pick = (self._uniform(rest, DAYS) * reach).long()  # (rest, T)
+            if self.lasting:
+                pick = pick.gather(1, self._last_change(rest))
             parts.append(_turned(self.clouds[pick], self._integer(8)))
         return torch.cat(parts)[torch.randperm(n, generator=self.rng, device=self.device)]
+
+    def _last_change(self, n: int) -> Tensor:
+        """(n, T): the day on which the clouds of each day came; itself where none last."""
+        stay = 2 + self._integers(LONGEST - 1, n)
+        stay = torch.where(self._uniform(n) < self.lasting, stay, 1)[:, None]
+        day = torch.arange(DAYS, device=self.device)
+        return (day - (day + self._integers(LONGEST, n, 1)) % stay).clamp_min(0)
 
     def _crop(self, piece: Tensor) -> Tensor:
         t, h, w = (self._integer(MARGIN + 1) for _ in range(3))

@@ -65,12 +65,14 @@ def fit(
     fabric: Fabric,
     resume: bool = False,
     progress: bool = True,
+    ready=None,
 ) -> tuple[Estimator, dict]:
     """Train `estimator`; return the averaged weights' best version and where the run ended.
 
     samples(step, batch_size) makes a batch. validation: fixed batches by name; the mean of their
     RMSE decides which weights are kept and when to stop. Writes log.csv, steps.csv and
-    checkpoint.safetensors to `out`; `resume` continues from that checkpoint.
+    checkpoint.safetensors to `out`; `resume` continues from that checkpoint. ready() is called
+    when all is compiled, before the clock of the training starts.
     """
     on_gpu = fabric.device.type == "cuda"
     local, parts = parts_of_batch(settings, fabric.world_size)
@@ -90,7 +92,7 @@ def fit(
     log = StepLog(
         out / "steps.csv" if fabric.is_global_zero else None,
         fabric.device,
-        flops=count_flops(raw, samples(0, local)[:2]) * local / 2 if on_gpu else None,
+        flops=count_flops(raw, samples(0, local)[:1]) * local if on_gpu else None,
         hint=f"lower lr (now {settings.lr}), or use precision='32-true'; the weights of the last "
         f"evaluation, if there was one, are in {out / 'checkpoint.safetensors'}",
     )
@@ -99,6 +101,7 @@ def fit(
     model = torch.compile(raw, mode=mode) if settings.compile else raw
     model, optimizer = fabric.setup(model, optimizer)
     step, losses, begin = state["step"], [], clock.perf_counter()
+    first = step
     done = _progress(step, state["seconds"], settings)  # 0 to 1
     while done < 1 and state["worse"] < settings.patience:
         lr = learning_rate(step, done, settings)
@@ -125,7 +128,9 @@ def fit(
         follow(average, raw, min(settings.ema, step / (step + 9)))
         log.end(step, lr, loss, norm, norm > settings.clip)
         losses.append(loss)
-        if step == 1:
+        if step == first + 1:
+            if ready is not None:
+                ready()
             begin = clock.perf_counter()  # the time to compile is no time of training
         seconds = state["seconds"] + clock.perf_counter() - begin
         done = _progress(step, seconds, settings)
@@ -219,5 +224,6 @@ def _cut_logs(out: Path, step: int) -> None:
         if path.exists() and step == 0:
             path.unlink()
         elif path.exists():
-            head, *rows = path.read_text().splitlines(keepends=True)
-            path.write_text(head + "".join(r for r in rows if int(r.split(",")[0]) <= step))
+            lines = path.read_text().splitlines(keepends=True)
+            kept = [row for row in lines[1:] if int(row.split(",")[0]) <= step]
+            path.write_text("".join(lines[:1] + kept))

@@ -405,3 +405,8 @@ def test_networks_do_without_land_and_absent_days(network):
     torch.testing.assert_close(
         network(data, mask, skip=skip), network(data, mask, land, absent, skip)
     )
+    absent[:, 28:] = True  # need not be flagged as missing a second time
+    missing = mask | absent[:, None, :, None, None]
+    torch.testing.assert_close(
+        network(data, mask, land, absent, skip), network(data, missing, land, absent, skip)
+    )

@@ -100,6 +100,15 @@ def test_each_month_of_a_batch_adapts_by_itself():
     assert not torch.allclose(corrections.analyse(x, observed)[0], together)
 
 
+def test_days_without_observation_at_the_end_change_nothing():
+    x, observed = gappy(T=20)
+    corrections = adapting()
+    expected = corrections.analyse(x, observed)[0]
+    x, observed = (torch.cat([a, torch.zeros_like(a[:, :11])], 1) for a in (x, observed))
+    found = corrections.analyse(x, observed)[0][:, :20]
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+
+
 def test_a_month_without_observation_gets_no_correction():
     x, observed = gappy()
     nothing = torch.zeros_like(observed)

@@ -352,6 +352,14 @@ def test_a_batch_without_ocean_leaves_the_statistics_alone():
         assert torch.equal(value, before[name]), name
 
 
+def test_statistics_of_half_precision_are_those_of_single():
+    """Sums of squares over a map are larger than half precision reaches (65504)."""
+    x = 30 + torch.randn(4, 3, 64, 64)
+    single, half = OceanBatchNorm2d(3), OceanBatchNorm2d(3).half()
+    torch.testing.assert_close(half(x.half()).float(), single(x), atol=0.05, rtol=0)
+    torch.testing.assert_close(half.running_var.float(), single.running_var, atol=0.02, rtol=0)
+
+
 def test_evaluation_follows_training_after_few_steps():
     daily, mask, land = month(B=4)
     model = small_model()

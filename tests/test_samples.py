@@ -146,10 +146,11 @@ def test_small_batches_get_their_share_of_simulated_seas(batch_size):
     maker = SampleMaker("cpu", seed=0, size=16, real=np.zeros((60, 16, 16)), pieces=4)
     asked = []
     ocean = maker._ocean
-    maker._ocean = lambda simulated, real: asked.append((simulated, real)) or ocean(simulated, real)
+    maker._ocean = lambda *counts: asked.append(counts) or ocean(*counts)
     for step in range(8):
         assert len(maker(step, batch_size)) == batch_size
-    simulated, real = np.sum(asked, axis=0)
+    simulated, real, moving = np.sum(asked, axis=0)
+    assert moving == 0
     assert simulated / (simulated + real) == pytest.approx(0.25, abs=0.02)
 
 

@@ -389,6 +389,6 @@ def test_validation_counts_land_and_months_without_ocean_as_nothing():
     ocean[0, 0] = True
     target = torch.full((2, 4, 4), 1e6).masked_fill(ocean, 2.0)
     exists = torch.ones(2, 31, dtype=torch.bool)
-    batch = Batch(month, month > 0, ocean, exists, target)
+    batch = Batch(month, month > 0, ocean, exists, target=target)
     assert validation_sums(new().eval(), batch) == {"square_sum": [16.0, 0.0], "weight_sum": [4, 0]}
     assert validation_rmse(new().eval(), batch) == 2.0
