@@ -4,8 +4,8 @@
 
 192 months of seas that no network was trained on (`benchmark.moving_months`), real clouds, noise of
 0.3 K, cells of 8 km. Beside the networks of the run folders: the Gaussian, and optimal
-interpolation with the covariance measured in other seas of the same settings (300 EOFs, each with its own
-memory). Writes experiments/results/moving_test.json. Chapter *A sea that moves*, to come.
+interpolation with the covariance measured in other seas of the same settings (300 EOFs, each with
+its own memory). Writes experiments/results/moving_test.json. Chapter *A sea that moves*, to come.
 """
 
 import argparse
