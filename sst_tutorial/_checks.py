@@ -3,11 +3,30 @@
 import torch
 from torch import Tensor
 
+LARGEST = 1_000_000  # of a setting: damaged files would otherwise ask for a billion layers
+
 
 def require(condition: bool, message: str) -> None:
     """Raise `ValueError(message)`; conditions on shapes are free under torch.compile."""
     if not condition:
         raise ValueError(message)
+
+
+def require_kinds(arguments: dict, parameters) -> None:
+    """TypeError where an argument is of another kind than the default of its parameter (of
+    `inspect.signature`), or too large for any."""
+    for name, value in arguments.items():
+        default = parameters[name].default
+        if not _alike(value, default):
+            raise TypeError(f"{name} must be like {default!r}, got {value!r}")
+
+
+def _alike(value, default) -> bool:
+    if isinstance(default, tuple):
+        pair = isinstance(value, (list, tuple)) and len(value) == len(default)
+        return pair and all(map(_alike, value, default))
+    kinds = (int, float) if type(default) is float else (type(default),)
+    return type(value) in kinds and (type(value) is str or abs(value) < LARGEST)
 
 
 def require_mask(name: str, mask: Tensor, shape: tuple[int, ...]) -> None:

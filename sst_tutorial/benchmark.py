@@ -1,8 +1,9 @@
 """Which months may judge, and where their data lie.
 
-Three kinds of months, all `months.Month` with their truth: the validation years of a training
-series (choices are made there), the 48 months of the fixed benchmark (opened to report), and
-simulated seas far from any training. Chapter *Judging a reconstruction*.
+Four kinds of months, all `months.Month` with their truth: the validation years of a training
+series (choices are made there), the 48 months of the fixed benchmark (opened to report), simulated
+seas far from any training, and seas that move, with the truth of every day. Chapter *Judging a
+reconstruction*.
 """
 
 import importlib.util
@@ -227,6 +228,8 @@ def moving_months(clouds=None, seed=MOVING_TEST, seas=6, size=32, device="cpu") 
         clouds = ~hidden.numpy().reshape(-1, size, size)
     else:
         clouds = clouds[clouds.mean((1, 2)) < CLOUDY]
+        if len(clouds) == 0:
+            raise ValueError(f"clouds holds no day that sees less than {CLOUDY} of its cells")
     ocean, months = np.ones((size, size), bool), []
     for sea, start in ((sea, start) for sea in range(seas) for start in (0, apart)):
         month = PRIOR_OF_MOVING + fields[sea, start : start + days]

@@ -6,11 +6,14 @@ user ends in one line on stderr and exit status 2, never in a traceback.
 
 import argparse
 import contextlib
+import glob
 import os
 import re
 import shlex
+import signal
 import sys
 import tempfile
+import threading
 import time
 import warnings
 from pathlib import Path
@@ -42,7 +45,7 @@ examples:
   sst-tutorial train --preset full --data years.nc --out runs/mine       one large GPU, minutes
   sst-tutorial train --set network.spatial_depth=0 --set seconds=60 --out runs/shallow
   sst-tutorial train --from ocean-1 --data years.nc --steps 500 --out runs/tuned
-  sst-tutorial train --out runs/quick --resume        go on where it was interrupted
+  sst-tutorial train --out runs/quick --resume        the same words again, to go on after a kill
 
 --set changes any setting: seed, steps, seconds, batch_size, ... first_guess.name, network.name; an
 unknown one is told with all that are known. The last two years of --data judge, all before train.
@@ -53,7 +56,7 @@ RUN = """\
 examples:
   sst-tutorial run experiments/ablation --at-once 6     what is missing or stale of a folder
   sst-tutorial run mine.toml                            one settings file, for each of its seeds
-  sst-tutorial run experiments/results/ablation/unet-0/run.json --out again    repeat a record
+  sst-tutorial run experiments/results/ocean-1/full-0/run.json --out again    repeat a record
 
 A settings file holds what differs from a preset, for example:
   preset = "full"
@@ -62,7 +65,9 @@ A settings file holds what differs from a preset, for example:
   [network]
   name = "unet"
 
-Each run leaves a folder: run.json, log.csv, steps.csv, scores.json and its weights."""
+Each run leaves a folder: run.json, log.csv, steps.csv, scores.json and its weights. That of
+experiments/ablation/full.toml, seed 0, is experiments/results/ablation/full-0; elsewhere `results`
+lies beside the file. At the end stand the validation errors of all that is done."""
 
 EVALUATE = """\
 examples:
@@ -98,13 +103,14 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _main(argv: list[str] | None) -> int:
-    arguments = _parser().parse_args(argv)
-    arguments.command_line = shlex.join([PROGRAM, *(sys.argv[1:] if argv is None else argv)])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.simplefilter("always", UserWarning)
         warnings.showwarning = _show_warning
         try:
+            arguments = _parser().parse_args(argv)
+            words = sys.argv[1:] if argv is None else argv
+            arguments.command_line = shlex.join([PROGRAM, *words])
             return arguments.run(arguments) or 0
         except KeyboardInterrupt:
             _say("interrupted; no output was left half written")
@@ -113,6 +119,10 @@ def _main(argv: list[str] | None) -> int:
             _say(f"error: out of memory ({error}); choose fewer months or a smaller region")
         except (ValueError, OSError, ImportError) as error:
             _say(f"error: {_with_options(str(error))}")
+        except RuntimeError as error:
+            if "NetCDF" not in str(error):
+                raise  # no mistake of the user: the traceback tells more
+            _say(f"error: {error}: an input breaks off or cannot be decoded; fetch it again")
         return 2
 
 
@@ -297,20 +307,37 @@ def _checked_output(path, overwrite: bool, *inputs, suffixes=(".nc", ".nc4")) ->
         raise ValueError(f"{path} is a folder; name a file to write, for example {path}/out.nc")
     if path.suffix.lower() not in suffixes:
         raise ValueError(f"{path} must end in {suffixes[0]}, the only format written")
-    if not path.parent.is_dir():
-        raise ValueError(f"{path} cannot be written: there is no folder {path.parent}; make it")
-    if not os.access(path.parent, os.W_OK):
-        raise ValueError(f"{path} cannot be written: no permission to write in {path.parent}")
+    folder = path.resolve().parent if path.is_symlink() else path.parent
+    if not folder.is_dir():
+        raise ValueError(f"{path} cannot be written: there is no folder {folder}; make it")
+    if not os.access(folder, os.W_OK):
+        raise ValueError(f"{path} cannot be written: no permission to write in {folder}")
     for other in inputs:
-        if other is not None and path.exists() and Path(other).exists() and path.samefile(other):
-            raise ValueError(f"{path} is also an input; choose another name for the output")
+        if other is not None and _reads(other, path):
+            raise ValueError(
+                f"{path} is also an input ({other}), or would be one the next time; choose another "
+                "name for the output"
+            )
     if path.exists() and not overwrite:
         raise ValueError(f"{path} exists; choose another name or add --overwrite")
     return path
 
 
+def _reads(given: str, path: Path) -> bool:
+    """Is `path` one of the files that the input `given` stands for, now or once it is written?"""
+    folder, absolute = Path(given), Path(os.path.abspath(path))
+    if folder.is_dir():
+        inside = path.resolve().is_relative_to(folder.resolve())
+        found = [*folder.rglob("*.nc"), *folder.rglob("*.nc4")]
+    else:
+        inside = not folder.exists() and absolute.match(os.path.abspath(given))
+        found = [folder] if folder.exists() else map(Path, glob.glob(given, recursive=True))
+    return inside or (path.exists() and any(path.samefile(f) for f in found if f.exists()))
+
+
 def _write(dataset, path: Path, command_line: str) -> None:
     """Compressed NetCDF under a temporary name beside `path`, moved there when it is whole."""
+    path = path.resolve()  # the file itself, if a link leads to it
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     dataset = dataset.assign_attrs(date_created=now, history=f"{now} {command_line}")
     encoding = {
@@ -318,14 +345,34 @@ def _write(dataset, path: Path, command_line: str) -> None:
         for name, variable in dataset.data_vars.items()
         if variable.ndim > 1 and variable.dtype.kind in "fib"
     }
-    handle, part = tempfile.mkstemp(".part", f".{path.name}.", path.parent)
-    os.close(handle)
+    with _leaving_in_order():
+        handle, part = tempfile.mkstemp(".part", f".{path.name}.", path.parent)
+        try:
+            os.close(handle)
+            dataset.to_netcdf(part, engine="netcdf4", encoding=encoding)
+            os.chmod(part, 0o666 & ~_umask())  # mkstemp makes private files
+            os.replace(part, path)
+        except RuntimeError as error:  # of the NetCDF library
+            raise OSError(f"{path} cannot be written ({error}); is the disk full?") from error
+        finally:
+            Path(part).unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _leaving_in_order():
+    """SIGTERM ends the program by an exception, so that what is half written is taken away."""
+
+    def leave(number, frame):
+        raise SystemExit(128 + number)
+
+    if threading.current_thread() is not threading.main_thread():  # others get no signals
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, leave)
     try:
-        dataset.to_netcdf(part, engine="netcdf4", encoding=encoding)
-        os.chmod(part, 0o666 & ~_umask())  # mkstemp makes private files
-        os.replace(part, path)
+        yield
     finally:
-        Path(part).unlink(missing_ok=True)
+        signal.signal(signal.SIGTERM, before)
 
 
 def _umask() -> int:
@@ -498,7 +545,7 @@ def _add_region(parser, default=None) -> None:
 def _simulate(a) -> None:
     output = _checked_output(a.output, a.overwrite)
     truth_path = None if a.truth is None else _checked_output(a.truth, a.overwrite)
-    if truth_path is not None and truth_path.absolute() == output.absolute():
+    if truth_path is not None and truth_path.resolve() == output.resolve():
         raise ValueError(f"--truth {a.truth} is OUTPUT.nc itself; choose another name")
     from sst_tutorial.simulate import observe, simulate_clouds, simulate_ocean
 
@@ -574,10 +621,10 @@ def _add_train(commands) -> None:
     p.add_argument(
         "--from", dest="start", metavar="NAME|FILE", help="fine-tune these weights (default: none)"
     )
-    p.add_argument("--steps", type=_positive, help="training steps (default: the preset's)")
+    p.add_argument("--steps", type=_positive, help="training steps (default: the settings')")
     p.add_argument("--seconds", type=_positive, help="train so long instead")
-    p.add_argument("--batch-size", type=_positive, help="samples a step (default: the preset's)")
-    p.add_argument("--seed", type=int, help="same seed, same weights (0)")
+    p.add_argument("--batch-size", type=_positive, help="samples a step (default: the settings')")
+    p.add_argument("--seed", type=int, help="same seed, same weights (default: the settings')")
     p.add_argument(
         "--device", choices=("auto", "cpu", "cuda"), default="auto", help="(%(default)s)"
     )
@@ -632,7 +679,8 @@ def _train(a) -> None:
             f"{out} holds a run already; choose another --out, or add --overwrite or --resume"
         )
     if a.resume and not (out / "checkpoint.safetensors").exists():
-        raise ValueError(f"--resume: {out} has no checkpoint.safetensors; leave --resume away")
+        advice = "start anew with --overwrite" if held else "leave --resume away"
+        raise ValueError(f"--resume: {out} has no checkpoint.safetensors yet; {advice}")
     from sst_tutorial.settings import changed, read_settings, settings_of
 
     options = ("data", "clouds", "train_years", "val_years", "clim_years", "start", "steps")
@@ -666,7 +714,7 @@ def _train(a) -> None:
 def _add_run(commands) -> None:
     p = _add_command(commands, "run", _run, "do the runs that settings files describe", RUN)
     p.add_argument("path", metavar="FILE|FOLDER", help="settings (.toml), a record (.json), folder")
-    p.add_argument("--out", metavar="FOLDER", help="where the folders of the runs go")
+    p.add_argument("--out", metavar="FOLDER", help="where the folders of the runs go (see below)")
     p.add_argument(
         "--at-once", type=_positive, default=1, metavar="N", help="side by side (%(default)s)"
     )
@@ -680,7 +728,8 @@ def _run(a) -> int:
 
     failed = run_all(a.path, a.out, a.at_once, a.device)
     if failed:
-        raise ValueError(f"{failed} runs failed; their output.txt says why")
+        place = "above" if a.at_once == 1 else "in output.txt of its folder"
+        raise ValueError(f"{failed} run(s) failed; each says why {place}")
     return 0
 
 
@@ -728,9 +777,9 @@ def _evaluate(a) -> None:
     if a.months == "benchmark" and "network" in names:
         _warn_of_test_years(a.model)
     results = evaluate(methods, regimes, a.months)
+    print(table(results))
     if out is not None:
         write_results({"command": a.command_line, **results}, out)
-    print(table(results))
 
 
 def _warn_of_test_years(model) -> None:

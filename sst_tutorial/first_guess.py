@@ -51,6 +51,8 @@ class GaussianMean(nn.Module):
 
     def __init__(self, cells=1.2, days=3.0):
         super().__init__()
+        if not (0 < cells < math.inf and 0 < days < math.inf):
+            raise ValueError(f"cells and days must be positive, got {cells} and {days}")
         self.cells, self.days = cells, days
 
     def forward(self, x: Tensor, observed, ocean, exists, wanted=None) -> FirstGuess:

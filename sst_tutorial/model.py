@@ -411,7 +411,7 @@ class SpatioTemporalModel(nn.Module):
         land_mask_patch: (H, W) or (B, H, W) bool, True = land; None = no land.
         days_mask: (B, T) bool, True = a day that does not exist (short months padded to 31).
         skip: (B, skip_chans, H, W) maps for the decoder, of a network built with skip_chans.
-        wanted: (B, T) bool, True = a day of which the mean is asked; None = all days.
+        wanted: (B, T) bool, True = a day of which the mean is asked; None = all that exist.
         """
         x, _ = self._of_month(daily_data, daily_mask, days_mask, wanted)  # (B, N, D)
         x = self.spatial_tr(x)  # (B, N, D)

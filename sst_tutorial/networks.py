@@ -2,12 +2,25 @@
 
 Its two slots are filled by name from a settings file, see `build`:
 
-- first guess: a class of `first_guess.py`;
-- network: any module with the signature of the published `SpatioTemporalModel.forward`,
-  `network(data, missing, land, no_such_day, skip, wanted) -> (B, H, W)`, with `patch_size`, `last`.
-  Here are two that have no tokens: what is the transformer worth? Chapter *The full GPU run*.
+- first guess: a class of `first_guess.py`, called with anomalies and masks, see its `forward`; it
+  has `chans` and `skip_chans`, the C and S of its `FirstGuess`;
+- network: any module that is called as the published `SpatioTemporalModel` is. Here are two that
+  have no tokens: what is the transformer worth? Chapter *The full GPU run*.
 
-A new one is a class, a line in `NETWORKS`, a settings file and a line in tests/test_contract.py.
+A new network is a class here, a line in `NETWORKS`, a line in tests/test_contract.py and a settings
+file. What it promises:
+
+    __init__(in_chans=1, skip_chans=0, ...)    C and S; all others are keys of the table [network]
+    patch_size                                 (Pt, Ph, Pw): T, H and W come as multiples of these
+    last                                       its last layer, with weight and bias: 0 at first
+    forward(data, missing, land=None, no_such_day=None, skip=None, wanted=None) -> (B, H, W)
+
+forward answers in units of `scale`, 0 on land. data (B, C, T, H, W) are the channels of the first
+guess; missing, bool of that shape, is True where they say nothing and may be anything. land
+(B, H, W) and no_such_day (B, T) are bool, True = land, a day that the month has not; None = there
+is none. skip (B, S, H, W) are the maps of the first guess, to be read only where skip_chans is not
+0: `skip = true` in the settings sees to that. wanted (B, T) is bool, True = a day of which the mean
+is asked, None = the whole month; a network that knows no other question says so by ValueError.
 """
 
 from inspect import signature
@@ -17,7 +30,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sst_tutorial._checks import require, require_mask
+from sst_tutorial._checks import require, require_kinds, require_mask
 from sst_tutorial.first_guess import GaussianMean, SuccessiveCorrections
 from sst_tutorial.model import SpatioTemporalModel
 from sst_tutorial.months import DAYS
@@ -62,7 +75,8 @@ class Estimator(nn.Module):
         """
         wanted = None if wanted is None else wanted & exists
         guess, inputs = self._guess(anomaly, observed, ocean, exists, wanted)
-        added = self.network(*inputs, guess.maps, wanted)  # (B, H, W)
+        skip = guess.maps.to(inputs[0].dtype)  # (B, S, H, W)
+        added = self.network(*inputs, skip, wanted)  # (B, H, W)
         return Estimate(self.scale * (guess.mean + added), self.scale * guess.mean)
 
     def attention(self, anomaly, observed, ocean, exists) -> dict:
@@ -71,7 +85,8 @@ class Estimator(nn.Module):
         return self.network.attention(channels, missing, no_such_day)
 
     def _guess(self, anomaly, observed, ocean, exists, wanted=None):
-        """The first guess, and the network's inputs in the published polarity of masks."""
+        """The first guess, and the network's inputs in the published polarity of masks: data and
+        missing (B, C, T, H, W), land (B, H, W), no_such_day (B, T)."""
         observed = observed & ocean[:, None] & exists[:, :, None, None]
         dtype = self.network.last.weight.dtype
         x = (anomaly.to(dtype) / self.scale).masked_fill(~observed, 0.0)  # (B, T, H, W)
@@ -117,7 +132,7 @@ class Convolutions(nn.Module):
         """skip (B, skip_chans, H, W), of the days wanted, and land (B, H, W) or None -> (B, H, W),
         land 0."""
         ocean = None if land is None else ~land[:, None]  # (B, 1, H, W)
-        x = self.first(skip.to(self.last.weight.dtype))  # (B, width, H, W)
+        x = self.first(skip)  # (B, width, H, W)
         x = F.gelu(self.norm(x, ocean))
         for block in self.residual_blocks:
             x = x + block(x if land is None else x.masked_fill(~ocean, 0.0))
@@ -207,6 +222,7 @@ def build(first_guess: dict, network: dict, scale: float = 1.0) -> Estimator:
     """
     guess = _made(FIRST_GUESSES, "first_guess", first_guess)
     arguments = dict(network)
+    require(type(network.get("skip", False)) is bool, "network.skip must be true or false")
     skip_chans = guess.skip_chans if arguments.pop("skip", False) else 0
     net = _made(NETWORKS, "network", arguments, in_chans=guess.chans, skip_chans=skip_chans)
     nn.init.zeros_(net.last.weight)
@@ -225,6 +241,7 @@ def _made(classes: dict, slot: str, settings: dict, **given) -> nn.Module:
         known += ["skip"] * (slot == "network")
         raise ValueError(f"{slot} {name!r} has no setting {unknown[0]!r}; it has {known}")
     try:
+        require_kinds(arguments, signature(classes[name]).parameters)
         return classes[name](**given, **arguments)
     except (TypeError, RuntimeError, ZeroDivisionError) as error:
         raise ValueError(

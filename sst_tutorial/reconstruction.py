@@ -223,13 +223,12 @@ def _estimate(estimator: Estimator, months) -> np.ndarray:
 def _tiles(n: int, tile: int, overlap: int, wraps: bool = False) -> list[np.ndarray]:
     """Indices of the tiles along an axis of n cells: arrays of one length, together all of it.
 
-    Neighbours share `overlap` cells or more. Around a globe tiles go on past its last column.
+    Neighbours share `overlap` cells or more. Around a globe tiles go on past its last column, and
+    there are two at least: where one begins and ends, another has its middle.
     """
-    step = tile - overlap
-    if n <= tile:
-        return [np.arange(n)]
+    step, tile = tile - overlap, min(n, tile)
     if wraps:
-        starts = np.arange(0, n, n / -(-n // step)).round().astype(int)
+        starts = np.arange(0, n, n / max(2, -(-n // step))).round().astype(int)
     else:
         starts = np.linspace(0, n - tile, 1 + -(-(n - tile) // step)).round().astype(int)
     return [(start + np.arange(tile)) % n for start in starts]

@@ -2,9 +2,10 @@
 
     run.json       command, settings, commit, versions, machine, seconds; is itself a settings file
     log.csv        a row for each evaluation
-    steps.csv      a row for each step (not committed)
     scores.json    validation errors, month by month
-    weights.safetensors, checkpoint.safetensors (not committed)
+
+and, not committed, steps.csv (a row for each step), the weights, and what a killed run goes on
+from: settings.json and checkpoint.safetensors. Of runs side by side, output.txt is what they said.
 """
 
 import json
@@ -103,6 +104,8 @@ def _write(results, path: Path) -> None:
         text = json.dumps(results, indent=1, allow_nan=False) + "\n"
         partial.write_text(text, encoding="utf-8")
         partial.replace(path)
+    except OSError as error:
+        raise OSError(f"{path} cannot be written ({error})") from error
     finally:
         partial.unlink(missing_ok=True)
 
@@ -113,7 +116,7 @@ def read_results(name: str):
     The folder comes with the source tree, not with the installed package. Where the file is
     absent, says so in one line: the command that makes each file stands beside it in the book.
     """
-    for folder in (RESULTS, Path.cwd().parents[1] / "experiments" / "results"):
+    for folder in (RESULTS, Path("../../experiments/results")):  # the second from a page's folder
         path = folder / f"{name}.json"
         if path.is_file():
             return json.loads(path.read_text(encoding="utf-8"))

@@ -44,7 +44,7 @@ need("train", "lightning_fabric")
 from lightning_fabric import Fabric, seed_everything  # noqa: E402
 
 TOGETHER = "SST_TUTORIAL_TOGETHER"  # folder:number, where so many runs wait for each other
-PATIENCE = 600  # seconds, after which a run starts without the others
+PATIENCE = 600  # seconds, after which a run starts without the others; not `Settings.patience`
 PROGRESS = "settings.json"  # the settings of a run that is not finished, for --resume
 CHECKPOINT = "checkpoint.safetensors"
 
@@ -105,10 +105,10 @@ def train(
         ready=wait_for_the_others,
     )
     if fabric.is_global_zero:
-        about = {"command": command, "settings": as_dict(settings), "years": years}
-        about["validation_rmse_K"] = state["best"]
-        save_weights(out / "weights.safetensors", best, *slots, about)
         scores = {name: validation_sums(best, batch) for name, batch in validation.items()}
+        about = {"command": command, "settings": as_dict(settings), "years": years}
+        about["validation_rmse_K"] = _rmse(scores)
+        save_weights(out / "weights.safetensors", best, *slots, about)
         write_results({"validation": scores}, out / "scores.json")
         parts = {"first_guess": best.first_guess, "network": best.network}
         count = {name: sum(p.numel() for p in part.parameters()) for name, part in parts.items()}
@@ -162,9 +162,7 @@ def _open_data(settings: Settings) -> tuple[xr.Dataset | None, dict | None]:
     if settings.data is None:
         return None, None
     daily = open_sst(data_file(settings.data))
-    years = split_years(
-        daily, settings.train_years, settings.val_years, settings.clim_years
-    )
+    years = split_years(daily, settings.train_years, settings.val_years, settings.clim_years)
     climatology = daily_climatology(daily, years["clim"])
     return daily.assign(climatology=climatology), years
 
@@ -223,9 +221,10 @@ def validation_batches(
 
 def run_folder(path: Path, seed: int, out: Path | None = None) -> Path:
     """Where the run of a settings file lies: `results` of the folder `experiments` above it, by
-    the names of its folder and file, or beside the file where there is no such folder."""
+    the names of its folder and file, or beside the file where there is no such folder. out: the
+    folder to lie in instead; a record that is repeated keeps the name of its own folder there."""
     path = path.resolve()
-    name = f"{path.stem}-{seed}"
+    name = path.parent.name if path.name == "run.json" else f"{path.stem}-{seed}"
     if out is not None:
         return out / name
     for parent in path.parents:
@@ -262,7 +261,8 @@ def plan(path, out=None) -> list[tuple[Path, Settings, Path]]:
 
 
 def run_all(path, out=None, at_once: int = 1, device: str = "auto") -> int:
-    """Do the runs of a settings file or folder that are missing or stale; how many failed.
+    """Do the runs of a settings file or folder that are missing or stale; how many failed. At the
+    end it prints the validation errors of all that are done.
 
     Each is a process of its own, `at_once` of them side by side; a killed one goes on where it
     was. Side by side, their words go to `output.txt` in their folders, and the clocks of all start
@@ -281,7 +281,17 @@ def run_all(path, out=None, at_once: int = 1, device: str = "auto") -> int:
             meet = None if at_once == 1 else f"{meeting}:{len(wave)}"
             done = pool.map(_one, wave, repeat(device), repeat(meet))
             failed += sum(code != 0 for code in done)
+    for _, settings, folder in runs:
+        if is_done(folder, settings):
+            rmse = json.loads((folder / "run.json").read_text()).get("validation", {})
+            told = ", ".join(f"{name} {value:.4f}" for name, value in rmse.items())
+            print(f"{_from_here(folder)}: validation RMSE (K) {told}", flush=True)
     return failed
+
+
+def _from_here(folder: Path) -> Path:
+    """A shorter name, if there is one; the command in a record should not name a machine."""
+    return folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
 
 
 def _one(run, device: str, meet: str | None) -> int:
@@ -289,9 +299,10 @@ def _one(run, device: str, meet: str | None) -> int:
     file, settings, folder = run
     folder.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "sst_tutorial.cli", "train", "--settings", str(file)]
-    command += ["--seed", str(settings.seed), "--out", str(folder), "--device", device]
+    command += ["--seed", str(settings.seed), "--out", str(_from_here(folder)), "--device", device]
     command += ["--resume"] if _was_killed(folder, settings) else ["--overwrite"]
     if meet is None:
+        print(f"{_from_here(folder)}:", flush=True)
         return subprocess.run(command).returncode
     environment = os.environ | {TOGETHER: meet}
     with (folder / "output.txt").open("w") as output:
@@ -301,7 +312,8 @@ def _one(run, device: str, meet: str | None) -> int:
     # The others need not wait for one that died.
     Path(meet.rpartition(":")[0], f"ended {folder.name}").touch()
     last = (folder / "output.txt").read_text().strip().splitlines()[-1:]
-    print(f"{folder}: {'done' if code == 0 else 'FAILED'}  {''.join(last)}", flush=True)
+    end = "done" if code == 0 else "FAILED"
+    print(f"{_from_here(folder)}: {end}  {''.join(last)}", flush=True)
     return code
 
 

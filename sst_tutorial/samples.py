@@ -78,7 +78,8 @@ class SampleMaker:
         simulated: share of samples from the simulated ocean; all that do not move if real is None.
         moving: share of samples from a sea that moves, cells of 4 to 16 km.
         moving_seas: how many of those are kept ready, each of 128 x 128 cells and 200 days.
-        lasting: share of samples whose clouds stay for 2 to 9 days; else every day has its own.
+        lasting: of the samples under `clouds`, the share whose clouds stay for 2 to 9 days; in the
+            others every day has its own.
         daily: share of samples that ask for the map of one day instead of the month's mean.
     """
 
@@ -100,7 +101,7 @@ class SampleMaker:
         self.device, self.seed, self.size = torch.device(device), seed, size
         self.moving, self.lasting, self.daily = moving, lasting, daily
         self.simulated = 1.0 - moving if real is None else simulated
-        if self.simulated + moving > 1:
+        if max(moving, self.simulated + moving) > 1:
             raise ValueError(f"simulated={simulated} and moving={moving} are more than all samples")
         self.rng = torch.Generator(device=self.device).manual_seed(seed)
         self.host = torch.Generator().manual_seed(seed)  # numbers the host needs, without a sync
@@ -163,9 +164,10 @@ class SampleMaker:
         self.host.manual_seed(self.seed * 1_000_003 + block)
         parts, drawn = [], block * n
         for size in _split(n, PARTS):
-            made_up = [_share(share, drawn, size) for share in (self.simulated, self.moving)]
-            parts.append(self._part(size, *made_up))
+            before = _made_up(self.simulated, self.moving, drawn)
             drawn += size
+            after = _made_up(self.simulated, self.moving, drawn)
+            parts.append(self._part(size, *(b - a for a, b in zip(before, after, strict=True))))
         return tuple(torch.cat(column) for column in zip(*parts, strict=True))
 
     def _part(self, n: int, simulated: int, moving: int) -> tuple[Tensor, ...]:
@@ -291,9 +293,12 @@ def _split(n: int, parts: int) -> list[int]:
     return [len(part) for part in np.array_split(np.arange(n), parts) if len(part)]
 
 
-def _share(share: float, drawn: int, n: int) -> int:
-    """How many of the n samples after the first `drawn` are simulated; `share` in the long run."""
-    return math.floor(share * (drawn + n)) - math.floor(share * drawn)
+def _made_up(simulated: float, moving: float, n: int) -> tuple[int, int]:
+    """How many of the first n samples are simulated and how many of the others move: each sample
+    is one or the other or real, and the shares hold in the long run."""
+    at_rest = math.floor(simulated * n)
+    of_others = moving / (1 - simulated) if simulated < 1 else 0.0
+    return at_rest, math.floor(of_others * (n - at_rest))
 
 
 def _turned(x: Tensor, turn: int) -> Tensor:

@@ -7,7 +7,8 @@
     name = "unet"
 
 A table with another `name` replaces the preset's table, otherwise its keys are merged into it. The
-record that a run leaves (run.json) is itself such a file. Presets are the files in `presets/`.
+record that a run leaves (run.json) is itself such a file: it names every setting and no preset.
+Presets are the files in `presets/`; what neither file nor preset names is as in `Settings`.
 """
 
 import dataclasses
@@ -34,7 +35,7 @@ class Settings:
     micro_batch: int | None = None  # samples that go through the network at once; None = all
     lr: float = 2e-3
     weight_decay: float = 0.02
-    warmup: int = 30  # steps
+    warmup: int = 30  # steps in which the learning rate climbs to lr
     clip: float = 1.0  # largest gradient norm
     ema: float = 0.99  # memory of the averaged weights that are kept
     eval_every: int = 100  # steps
@@ -45,7 +46,7 @@ class Settings:
     simulated: float = 0.25  # their share of the samples where real data is given
     moving: float = 0.0  # share of samples from a sea that moves
     moving_seas: int = 16  # of those kept ready
-    lasting: float = 0.0  # share of samples whose clouds stay for days
+    lasting: float = 0.0  # share of the samples under `clouds` whose clouds stay for days
     daily: float = 0.0  # share of samples that ask for one day instead of the month
     data: str | None = None  # file of complete daily SST; None = simulated seas
     clouds: str | None = None  # what a real instrument saw; None = simulated clouds
@@ -115,6 +116,8 @@ def _merged(values: dict, where: str, base: dict | None = None) -> Settings:
     values = dict(values)
     name = values.pop("preset", None)
     known = {f.name: f for f in dataclasses.fields(Settings)}
+    if "seeds" in values:
+        raise ValueError(f"{where}: seeds belong into a settings file, a run each; give one seed")
     unknown = sorted(set(values) - set(known))
     if unknown:
         listed = ", ".join(sorted([*known, "preset", "seeds"]))
@@ -157,6 +160,7 @@ def _typed(key: str, value, setting, where: str):
 def _check(settings: Settings, where: str) -> None:
     """ValueError for numbers with which no run can be."""
     positive = ("steps", "batch_size", "lr", "clip", "eval_every", "patience", "scale")
+    positive += ("moving_seas",)
     for key in (*positive, *(k for k in ("seconds", "micro_batch") if getattr(settings, k))):
         if not 0 < getattr(settings, key) < float("inf"):
             raise ValueError(f"{where}: {key}={getattr(settings, key)} must be positive")

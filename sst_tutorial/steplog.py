@@ -89,8 +89,10 @@ class StepLog:
 
 def count_flops(estimator: nn.Module, batch) -> float:
     """Floating-point operations of the matrix products of one forward and backward pass."""
+    training = estimator.training
+    estimator.eval()  # in training the batch norm would count the pass as a step
     # The fused kernels of attention would not be counted.
     with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
         estimator(*batch.inputs).mean.sum().backward()
-    estimator.zero_grad()
+    estimator.train(training).zero_grad()
     return counter.get_total_flops()

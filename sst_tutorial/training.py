@@ -3,13 +3,16 @@
     sst-tutorial train --preset quick --out runs/quick
 
 The loop knows nothing of the estimator's inside: it asks for a map and compares it with the truth
-over the ocean. Chapters *The loss and the loop*, *The full GPU run*.
+over the ocean. Of the rest each thing has one place: `ocean_rmse` is the loss, `validation_rmse`
+judges, `fit` names the optimiser, and samples may come from anything that answers with a `Batch`.
+Chapters *The loss and the loop*, *The full GPU run*.
 """
 
 import copy
 import csv
 import math
 import time as clock
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -18,7 +21,6 @@ from torch import Tensor, nn
 from sst_tutorial._extras import need
 from sst_tutorial.months import Batch
 from sst_tutorial.networks import Estimator
-from sst_tutorial.samples import SampleMaker
 from sst_tutorial.settings import Settings
 from sst_tutorial.steplog import StepLog, count_flops
 from sst_tutorial.weights import load_checkpoint, save_checkpoint
@@ -58,7 +60,7 @@ def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict]:
 
 def fit(
     estimator: Estimator,
-    samples: SampleMaker,
+    samples: Callable[[int, int], Batch],
     validation: dict[str, Batch],
     settings: Settings,
     out: Path,
@@ -69,10 +71,11 @@ def fit(
 ) -> tuple[Estimator, dict]:
     """Train `estimator`; return the averaged weights' best version and where the run ended.
 
-    samples(step, batch_size) makes a batch. validation: fixed batches by name; the mean of their
-    RMSE decides which weights are kept and when to stop. Writes log.csv, steps.csv and
-    checkpoint.safetensors to `out`; `resume` continues from that checkpoint. ready() is called
-    when all is compiled, before the clock of the training starts.
+    samples(step, batch_size) makes a batch from these two numbers alone, as a `SampleMaker` does.
+    validation: fixed batches by name; the mean of their RMSE decides which weights are kept and
+    when to stop. Writes log.csv, steps.csv and checkpoint.safetensors to `out`; `resume` continues
+    from that checkpoint. ready() is called when all is compiled, before the clock of the training
+    starts.
     """
     on_gpu = fabric.device.type == "cuda"
     local, parts = parts_of_batch(settings, fabric.world_size)

@@ -8,8 +8,10 @@ into `SpatioTemporalModel.load_state_dict`.
 
 import hashlib
 import json
+import warnings
 from importlib.resources import files
 from pathlib import Path
+from textwrap import shorten
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -37,7 +39,19 @@ def save_weights(path, estimator: Estimator, first_guess: dict, network: dict, a
         "config": json.dumps(config),
         "about": json.dumps(about),
     }
-    save_file(state, str(path), metadata)
+    _save_whole(state, Path(path), metadata)
+
+
+def _save_whole(tensors: dict[str, Tensor], path: Path, metadata: dict) -> None:
+    """A safetensors file that appears whole or not at all."""
+    partial = path.with_suffix(".partial")
+    try:
+        save_file(tensors, str(partial), metadata)
+        partial.replace(path)
+    except SafetensorError as error:
+        raise OSError(f"{path} cannot be written ({error}); is the disk full?") from error
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def fingerprint(state: dict[str, Tensor]) -> str:
@@ -89,7 +103,7 @@ def read_metadata(path) -> dict:
         if not all(isinstance(x, dict) for x in (parts["first_guess"], parts["network"], about)):
             raise ValueError("config and about must be tables")
         return {"format": found, "config": parts, "about": about, "sha256": metadata["sha256"]}
-    except (KeyError, ValueError, TypeError, AttributeError) as error:
+    except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"{path} has damaged metadata ({error!r}); fetch it again") from error
 
 
@@ -104,12 +118,15 @@ def load_weights(name_or_path=None) -> Estimator:
         state = {name: f.get_tensor(name) for name in f.keys()}
     if fingerprint(state) != metadata["sha256"]:
         raise ValueError(f"{path} was changed after it was saved (sha256 differs); fetch it again")
-    broken = sorted(name for name, tensor in state.items() if not tensor.isfinite().all())
+    broken = sorted(name for name, tensor in state.items() if not _all_finite(tensor))
     if broken:
         raise ValueError(f"{path} holds numbers that are not finite, in {broken[0]}: train again")
+    config = metadata["config"]
     try:
-        estimator = build(**metadata["config"])
-    except (ValueError, TypeError) as error:
+        with warnings.catch_warnings():  # of torch, about layers without numbers
+            warnings.simplefilter("ignore")
+            estimator = build(config["first_guess"], config["network"], 1.0 * config["scale"])
+    except (ValueError, TypeError, OverflowError) as error:
         raise ValueError(f"{path}: {error}") from error
     if metadata["format"] == "sst_tutorial 1":
         state = {_renamed(name): tensor for name, tensor in state.items()}
@@ -117,12 +134,19 @@ def load_weights(name_or_path=None) -> Estimator:
     return estimator.eval()
 
 
+def _all_finite(tensor: Tensor) -> bool:
+    """Are all of them finite numbers of a kind that a layer holds?"""
+    if tensor.is_complex():
+        return False
+    return bool(tensor.to(torch.float32).isfinite().all())  # 8 bit floats cannot be asked
+
+
 def load_state(module: nn.Module, state: dict[str, Tensor], path) -> None:
     """Put `state` into `module`, or say in one line that it belongs to another one."""
     try:
         module.load_state_dict(state)
     except RuntimeError as error:
-        first = str(error).splitlines()[1].strip()
+        first = shorten(str(error).splitlines()[1], 200, placeholder=" ...")
         raise ValueError(
             f"{path} holds another architecture than its config says: {first}"
         ) from error
@@ -139,9 +163,7 @@ def save_checkpoint(path: Path, model, average, best, optimizer, state: dict) ->
     for i, moments in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer/{i}/{k}": torch.as_tensor(v) for k, v in moments.items()}
     tensors = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
-    partial = path.with_suffix(".partial")
-    save_file(tensors, str(partial), {"state": json.dumps(state)})
-    partial.replace(path)
+    _save_whole(tensors, path, {"state": json.dumps(state)})
 
 
 def load_checkpoint(path: Path, model, average, best, optimizer) -> dict:

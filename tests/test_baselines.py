@@ -278,11 +278,80 @@ def test_measured_covariance_is_textbook_optimal_interpolation():
     assert np.isnan(result[~ocean]).all()
 
 
+def test_measured_covariance_of_a_day_is_textbook_optimal_interpolation():
+    """Mapped before the mean is taken, the days have the mean that the month has."""
+    covariance, _ = measured(K=4, offset=0.25)
+    ocean = np.ones((3, 5), dtype=bool)
+    ocean[0, :3] = False  # 12 cells of sea
+    month = gappy_month(shape=(6, 3, 5), ocean=ocean)
+    season = np.arange(6.0)[:, None, None] + np.zeros((6, 3, 5))
+    month = Month(month.sst + season, ocean, season)
+    seen = np.argwhere(month.observed[:, ocean])  # (n, 2), days and cells
+
+    def between(a, b):
+        lag = abs(a[0] - b[0])
+        shared = covariance.patterns[a[1]] * covariance.patterns[b[1]] * covariance.memory[:, lag]
+        return shared.sum() + 0.25
+
+    matrix = np.array([[between(a, b) for b in seen] for a in seen])
+    matrix += np.diag(0.04 + covariance.rest[seen[:, 1]])
+    weight = np.linalg.solve(matrix, month.anomaly[:, ocean][tuple(seen.T)])
+    days = []
+    for day in range(6):
+        days.append(covariance.interpolate(month, noise_variance=0.04, day=day))
+        expected = [
+            day + np.dot([between((day, cell), a) for a in seen], weight) for cell in range(12)
+        ]
+        np.testing.assert_allclose(days[day][ocean], expected, rtol=1e-8, atol=1e-10)
+        assert np.isnan(days[day][~ocean]).all()
+    assert np.ptp(np.stack(days)[:, ocean] - season[:, ocean], axis=0).min() > 0.01
+    whole = covariance.interpolate(month, noise_variance=0.04)
+    np.testing.assert_allclose(np.mean(days, axis=0), whole, rtol=1e-10)
+    for day in (-1, 6):
+        with pytest.raises(ValueError, match=f"day={day}: the month has days 0 to 5"):
+            covariance.interpolate(month, day=day)
+
+
+def test_measured_covariance_of_pieces_pairs_no_days_of_two_pieces():
+    rng = np.random.default_rng(1)
+    pieces = np.cumsum(rng.standard_normal((3, 40, 5)), axis=1)
+    found = MeasuredCovariance.of(pieces, K=4)
+    flat = pieces.reshape(120, 5)
+    whole = MeasuredCovariance.of(flat, K=4)
+    np.testing.assert_allclose(abs(found.patterns), abs(whole.patterns))
+    np.testing.assert_allclose(found.rest, whole.rest, atol=1e-12)
+    for k in range(4):
+        pattern = found.patterns[:, k] / np.linalg.norm(found.patterns[:, k])
+        for lag in (1, 7, 30):
+            pairs = [
+                (piece[t] @ pattern) * (piece[t + lag] @ pattern)
+                for piece in pieces
+                for t in range(40 - lag)
+            ]
+            # Over all days, not over the pairs: otherwise it may be no covariance that can be.
+            expected = np.sum(pairs) / np.sum((flat @ pattern) ** 2)
+            np.testing.assert_allclose(found.memory[k, lag], expected, rtol=1e-8, atol=1e-10)
+    one, same = MeasuredCovariance.of(pieces[:1], K=4), MeasuredCovariance.of(pieces[0], K=4)
+    for name in ("patterns", "memory", "rest"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(same, name))
+
+
+def test_measured_covariance_of_few_days_can_be_one():
+    rng = np.random.default_rng(2)
+    covariance = MeasuredCovariance.of(np.cumsum(rng.standard_normal((1, 45, 6)), axis=1), K=5)
+    lag = np.abs(np.arange(31)[:, None] - np.arange(31))
+    for memory in covariance.memory:
+        assert np.linalg.eigvalsh(memory[lag]).min() > -1e-9
+
+
 def test_measured_covariance_of_a_month_without_observation_is_the_prior():
     covariance, _ = measured(K=4)
     ocean = np.ones((3, 4), dtype=bool)
-    month = Month(np.full((2, 3, 4), NAN), ocean, np.full((2, 3, 4), 11.0))
-    np.testing.assert_array_equal(covariance.interpolate(month), np.full((3, 4), 11.0))
+    prior = np.full((2, 3, 4), 11.0)
+    prior[1] = 13.0
+    month = Month(np.full((2, 3, 4), NAN), ocean, prior)
+    np.testing.assert_array_equal(covariance.interpolate(month), np.full((3, 4), 12.0))
+    np.testing.assert_array_equal(covariance.interpolate(month, day=1), np.full((3, 4), 13.0))
 
 
 def test_measured_covariance_refuses_another_ocean():

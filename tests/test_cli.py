@@ -361,7 +361,10 @@ def test_run_passes_on_what_was_asked(folder, run, monkeypatch):
     assert asked == [("mine.toml", None, 1, "auto"), ("experiments/ablation", "to", 3, "cpu")]
     status, _, err = run("run", "mine.toml")
     assert status == 2
-    assert err == "sst-tutorial: error: 2 runs failed; their output.txt says why\n"
+    assert err == "sst-tutorial: error: 2 run(s) failed; each says why above\n"
+    failed.append(1)
+    _, _, err = run("run", "mine.toml", "--at-once", "2")
+    assert err.endswith("1 run(s) failed; each says why in output.txt of its folder\n")
 
 
 @pytest.fixture

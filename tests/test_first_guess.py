@@ -142,24 +142,36 @@ def month(B=2, T=31, H=8, W=12):
     return x.masked_fill(~observed, 0.0), observed, ocean, exists
 
 
+def asked(exists):
+    """Days of which the mean is asked: one of the first sample, a week of the second."""
+    wanted = torch.zeros_like(exists)
+    wanted[0, 4] = wanted[1, 10:17] = True
+    return wanted
+
+
 @pytest.mark.parametrize("first_guess", [GaussianMean(), adapting()])
-def test_what_is_handed_on_has_the_shapes_it_says(first_guess):
+@pytest.mark.parametrize("some", [False, True])
+def test_what_is_handed_on_has_the_shapes_it_says(first_guess, some):
     x, observed, ocean, exists = month()
-    mean, daily, channels, known, maps = first_guess(x, observed, ocean, exists)
+    wanted = asked(exists) if some else None
+    mean, daily, channels, known, maps = first_guess(x, observed, ocean, exists, wanted)
     assert mean.shape == (2, 8, 12) and daily.shape == (2, 31, 8, 12)
     assert channels.shape == known.shape == (2, first_guess.chans, 31, 8, 12)
     assert maps.shape[:2] == (2, first_guess.skip_chans) and known.dtype == torch.bool
     assert (mean[~ocean] == 0).all() and (mean[ocean] != 0).all()
-    torch.testing.assert_close(mean[ocean], month_mean(daily, exists)[ocean])
+    expected = month_mean(daily, wanted if some else exists)
+    torch.testing.assert_close(mean[ocean], expected[ocean])
     assert channels.isfinite().all() and maps.isfinite().all()
     assert not (known & ~(ocean[:, None] & exists[:, :, None, None])[:, None]).any()
     assert (known.any(1) >= observed).all()  # what was observed is told
 
 
-def test_channels_and_maps_of_corrections_are_what_they_say():
+@pytest.mark.parametrize("some", [False, True])
+def test_channels_and_maps_of_corrections_are_what_they_say(some):
     x, observed, ocean, exists = month()
     corrections = adapting(iterations=4)
-    guess = corrections(x, observed, ocean, exists)
+    wanted = asked(exists) if some else exists
+    guess = corrections(x, observed, ocean, exists, wanted if some else None)
     analysis, increments, counts = corrections.analyse(x, observed)
     torch.testing.assert_close(guess.daily, analysis)
     misfit = torch.where(observed, x - analysis, 0.0)
@@ -167,17 +179,47 @@ def test_channels_and_maps_of_corrections_are_what_they_say():
     torch.testing.assert_close(guess.channels[:, 0], misfit)
     torch.testing.assert_close(guess.channels[:, 1], analysis)
     assert torch.equal(guess.known[:, 0], observed) and torch.equal(guess.known[:, 1], there)
-    number = observed.sum(1).float()
+    days = wanted[:, :, None, None]
+    number = (observed & days).sum(1).float()
     expected = [
-        *(month_mean(sum(increments[: i + 1]), exists) - guess.mean for i in range(3)),
+        *(month_mean(sum(increments[: i + 1]), wanted) - guess.mean for i in range(3)),
         guess.mean,
-        *(month_mean(count, exists).log1p() for count in counts),
+        *(month_mean(count, wanted).log1p() for count in counts),
         number.log1p(),
-        misfit.sum(1) / (number + 1),
+        (misfit * days).sum(1) / (number + 1),
         torch.ones_like(number),
     ]
     expected = torch.stack(expected, 1) * ocean[:, None]
     torch.testing.assert_close(guess.maps, expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("first_guess", [GaussianMean(), adapting()])
+def test_the_question_changes_the_mean_and_the_maps_alone(first_guess):
+    x, observed, ocean, exists = month()
+    whole = first_guess(x, observed, ocean, exists)
+    same = first_guess(x, observed, ocean, exists, exists)
+    for ours, theirs in zip(same, whole, strict=True):
+        assert torch.equal(ours, theirs)
+    some = first_guess(x, observed, ocean, exists, asked(exists))
+    for name in ("daily", "channels", "known"):
+        assert torch.equal(getattr(some, name), getattr(whole, name))
+    assert not torch.allclose(some.mean, whole.mean, atol=0.01)
+    assert some.maps.shape == whole.maps.shape
+    assert not some.maps.numel() or not torch.allclose(some.maps, whole.maps, atol=0.01)
+    none = first_guess(x, observed, ocean, exists, torch.zeros_like(exists))
+    assert (none.mean == 0).all() and none.maps.isfinite().all()
+
+
+@pytest.mark.parametrize("first_guess", [GaussianMean(), adapting()])
+def test_days_asked_one_by_one_have_the_mean_of_the_month(first_guess):
+    x, observed, ocean, exists = month()
+    for b, days in ((0, 28), (1, 31)):
+        one = [a[b : b + 1].expand(days, *a.shape[1:]) for a in (x, observed, ocean, exists)]
+        each = first_guess(*one, torch.eye(31, dtype=torch.bool)[:days]).mean
+        whole = first_guess(*(a[:1] for a in one))
+        torch.testing.assert_close(each.mean(0), whole.mean[0], atol=1e-5, rtol=1e-5)
+        days_of_analysis = whole.daily[0, :days].masked_fill(~ocean[b], 0.0)
+        torch.testing.assert_close(each, days_of_analysis, atol=1e-5, rtol=1e-5)
 
 
 def test_the_gaussian_hands_on_the_anomalies_themselves():

@@ -105,6 +105,7 @@ def published_shapes(D=128, hidden=128, depth=2, patch=(1, 4, 4), max_T=64, over
 def test_published_weights_load_unchanged():
     model = SpatioTemporalModel()
     assert {k: tuple(v.shape) for k, v in model.state_dict().items()} == published_shapes()
+    assert len(published_shapes()) == 49
     weights = {k: torch.randn(s) for k, s in published_shapes().items()}
     weights["decoder.head.1.num_batches_tracked"] = torch.tensor(7)
     model.load_state_dict(weights, strict=True)
@@ -596,12 +597,12 @@ def test_attention_layers_are_independent_of_the_batch():
 # ------------------------------------------------------------------------ options
 
 
-OPTIONS = dict(temporal_heads=4, skip_chans=3, residual_blocks=2)
+OPTIONS = dict(temporal_heads=4, blocks=2, skip_chans=3, residual_blocks=2)
 
 
 def test_options_are_off_in_the_published_form():
     plain, same = SpatioTemporalModel(), SpatioTemporalModel(
-        temporal_heads=1, skip_chans=0, residual_blocks=0
+        temporal_heads=1, blocks=0, skip_chans=0, residual_blocks=0
     )
     assert plain.state_dict().keys() == same.state_dict().keys()
     assert small_model(**OPTIONS).state_dict().keys() > small_model().state_dict().keys()

@@ -26,12 +26,19 @@ def sea(T=30, H=5, W=7, seed=0):
 
 
 def known(T=30, H=5, W=7, seed=0, **changes):
-    """A month with a prior, a truth and latitudes; what is on land is NaN."""
+    """A month with a prior, a truth and latitudes; what is on land is NaN. See `of_days`."""
     sst, ocean = sea(T, H, W, seed)
     prior = np.where(ocean, 14.0 + 0.1 * np.arange(T)[:, None, None], np.nan)
     truth = np.where(ocean, 16.0, np.nan)
     parts = {"prior": prior, "truth": truth, "lat": np.linspace(-40, -36, H), "name": "2001-02"}
     return Month(sst, ocean, **parts | changes)
+
+
+def of_days(T=30, H=5, W=7, seed=0, **changes):
+    """The same month, and the truth of each of its days: the mean of all of them is 16 degC."""
+    days = 16.0 + 0.2 * (np.arange(T) - (T - 1) / 2)[:, None, None] + np.zeros((T, H, W))
+    days[:, ~sea(T, H, W)[1]] = np.nan
+    return known(T, H, W, seed, **{"truth_of_days": days} | changes)
 
 
 # ---------------------------------------------------------------- a month
@@ -85,7 +92,21 @@ def test_cut_takes_the_same_cells_of_everything(rows, cols):
     np.testing.assert_array_equal(part.lat, month.lat[rows])
     assert part.name == month.name
     bare = Month(*sea()).cut(rows, cols)
-    assert bare.truth is None and bare.lat is None
+    assert bare.truth is None and bare.lat is None and bare.truth_of_days is None
+    days = of_days().cut(rows, cols).truth_of_days
+    np.testing.assert_array_equal(days, of_days().truth_of_days[:, rows, :][..., cols])
+
+
+def test_of_day_is_the_prior_of_that_day_and_its_truth():
+    month = of_days()
+    for day in (0, 12, 29):
+        prior, truth = month.of_day(day)
+        np.testing.assert_array_equal(prior, month.prior[day])
+        np.testing.assert_array_equal(truth, month.truth_of_days[day])
+    assert known().of_day(3)[1] is None
+    for day in (-1, 30):
+        with pytest.raises(ValueError, match=f"day={day}: 2001-02 has days 0 to 29"):
+            month.of_day(day)
 
 
 def test_a_month_of_land_alone_is_a_month():
@@ -104,7 +125,7 @@ def test_months_and_batches_are_frozen():
 
 def with_value(value, field="sst"):
     def call():
-        month = known()
+        month = of_days()
         array = np.array(getattr(month, field))
         array[(0,) * (array.ndim - 2) + (4, 4)] = value
         return dataclasses.replace(month, **{field: array})
@@ -120,6 +141,12 @@ WRONG = {  # what is done wrong: (call, what the message says)
     "just too hot": (with_value(50.1), r"-5 to 50, but holds 50.1"),
     "prior in kelvin": (with_value(288.0, "prior"), "prior of 2001-02.*subtract 273.15"),
     "truth in kelvin": (with_value(288.0, "truth"), "truth of 2001-02.*subtract 273.15"),
+    "days in kelvin": (with_value(288.0, "truth_of_days"), "truth_of_days of 2001-02.*subtract"),
+    "days with a hole": (with_value(np.nan, "truth_of_days"), "truth_of_days of 2001-02 has gaps"),
+    "days of another month": (
+        lambda: of_days(truth_of_days=np.full((31, 5, 7), 15.0)),
+        r"truth_of_days of 2001-02 must have shape \(30, 5, 7\), got \(31, 5, 7\)",
+    ),
     "prior with a hole": (with_value(np.nan, "prior"), "prior of 2001-02 has gaps over the ocean"),
     "prior with infinity": (with_value(np.inf, "prior"), "prior of 2001-02 has gaps"),
     "truth with a hole": (with_value(np.nan, "truth"), "truth of 2001-02 has gaps over the ocean"),
@@ -217,6 +244,8 @@ def test_some_samples_of_a_batch():
                 assert part.wanted is batch.wanted is None
             else:
                 assert torch.equal(getattr(part, field.name), getattr(batch, field.name)[samples])
+        wanted = torch.eye(4, 31, dtype=torch.bool)
+        assert torch.equal(dataclasses.replace(batch, wanted=wanted)[index].wanted, wanted[samples])
     assert Batch.of([known(truth=None)])[:1].target is None
 
 
@@ -225,6 +254,44 @@ def test_inputs_are_what_an_estimator_is_called_with():
     anomaly, observed, ocean, exists = batch.inputs
     assert anomaly is batch.anomaly and observed is batch.observed
     assert ocean is batch.ocean and exists is batch.exists
+    asked = Batch.of([known()], day=3)
+    assert len(asked.inputs) == 5 and asked.inputs[4] is asked.wanted
+
+
+@pytest.mark.parametrize("day", [0, 15, 27])
+def test_a_batch_may_ask_for_a_day(day):
+    months = [of_days(), of_days(T=28, H=3, W=9, seed=1)]
+    batch, whole = Batch.of(months, (2, 4, 4), day=day), Batch.of(months, (2, 4, 4))
+    assert batch.wanted.dtype == torch.bool and batch.wanted.shape == (2, 32)
+    assert batch.wanted.nonzero().tolist() == [[0, day], [1, day]]
+    for name in ("anomaly", "observed", "ocean", "exists"):
+        assert torch.equal(getattr(batch, name), getattr(whole, name))
+    for b, month in enumerate(months):
+        prior, sea = month.prior[day], month.ocean
+        H, W = sea.shape
+        departure = (month.truth_of_days[day] - prior)[sea]
+        np.testing.assert_allclose(batch.prior[b, :H, :W][sea], prior[sea], atol=1e-5)
+        np.testing.assert_allclose(batch.target[b, :H, :W][sea], departure, atol=1e-5)
+        for field in (batch.target, batch.prior):
+            assert (field[b][~batch.ocean[b]] == 0).all()
+
+
+def test_the_mean_of_all_days_asked_for_is_the_month():
+    month = of_days()
+    whole, days = Batch.of([month]), [Batch.of([month], day=day) for day in range(30)]
+    for name in ("target", "prior"):
+        mean = torch.stack([getattr(batch, name) for batch in days]).mean(0)
+        torch.testing.assert_close(mean, getattr(whole, name), atol=1e-5, rtol=1e-5)
+
+
+def test_a_day_that_a_month_lacks_is_refused():
+    months = [of_days(T=31), of_days(T=28, name="2001-03")]
+    for day in (28, 30, -1):
+        with pytest.raises(ValueError, match=f"day={day}: 2001-03 has days 0 to 27"):
+            Batch.of(months[::-1], day=day)
+    assert Batch.of(months[:1], day=30).wanted[0, 30]
+    assert Batch.of([known()], day=3).target is None  # the truth of the month says nothing of it
+    assert Batch.of([known(), of_days()], day=3).target is None
 
 
 def test_of_takes_any_iterable_of_months_but_none():
@@ -243,12 +310,14 @@ def test_of_takes_any_iterable_of_months_but_none():
         ("ocean", lambda x: x[0], r"ocean must be bool \(1, 5, 7\), got torch.bool \(5, 7\)"),
         ("exists", lambda x: x[0], r"exists must be bool \(1, 31\), got torch.bool \(31,\)"),
         ("exists", lambda x: x.double(), "exists must be bool .*got torch.float64"),
+        ("wanted", lambda x: x[:, :30], r"wanted must be bool \(1, 31\), got .*\(1, 30\)"),
+        ("wanted", lambda x: x.float(), "wanted must be bool .*got torch.float32"),
         ("target", lambda x: x[:, None], r"target must be \(1, 5, 7\).*\(1, 1, 5, 7\)"),
         ("prior", lambda x: x.mT, r"prior must be \(1, 5, 7\).*\(1, 7, 5\)"),
     ],
 )
 def test_what_is_no_batch_is_named(field, change, text):
-    batch = Batch.of([known()])
+    batch = Batch.of([of_days()], day=3)
     with pytest.raises(ValueError, match=text):
         dataclasses.replace(batch, **{field: change(getattr(batch, field))})
 

@@ -41,7 +41,7 @@ class Smooth(nn.Module):
         self.last = nn.Linear(1, 1, bias=False)
         nn.init.constant_(self.last.weight, gain)
 
-    def forward(self, data, missing, land, no_such_day, skip):
+    def forward(self, data, missing, land, no_such_day, skip, wanted=None):
         data = data.masked_fill(missing, 0.0)
         assert data.shape[2] % self.patch_size[0] == 0
         return self.last.weight * data.mean((1, 2)).masked_fill(land, 0.0)
@@ -218,7 +218,7 @@ def test_a_far_empty_sea_gets_the_first_guess_not_the_network():
     daily["sst"][:, :, 100:] = np.nan
 
     class Loud(Smooth):
-        def forward(self, data, missing, land, no_such_day, skip):
+        def forward(self, data, missing, land, no_such_day, skip, wanted=None):
             return torch.full_like(data[:, 0, 0], 20.0)
 
     out = checked(reconstruct(daily, Estimator(GaussianMean(), Loud())), daily)
@@ -505,7 +505,7 @@ def test_an_answer_that_no_sea_can_be_is_refused_in_one_line(bias, told):
 
 def test_one_bad_cell_is_enough_to_refuse():
     class OneCell(Smooth):
-        def forward(self, data, missing, land, no_such_day, skip):
+        def forward(self, data, missing, land, no_such_day, skip, wanted=None):
             out = 0 * data[:, 0, 0]
             out[:, 15, 15] = torch.nan
             return out

@@ -80,6 +80,14 @@ def test_a_page_in_its_folder_finds_results_beside_the_book(tmp_path, monkeypatc
     assert read_results("made_up") == [2.5]
 
 
+@pytest.mark.parametrize("folder", ["/", "/tmp"])
+def test_results_are_missed_politely_near_the_root(folder, monkeypatch, capsys):
+    """As on Colab, where a notebook works in /content."""
+    monkeypatch.chdir(folder)
+    assert read_results("made_up") is None
+    assert "made_up.json is not here" in capsys.readouterr().out
+
+
 # ---------------------------------------------------------------- the record of a run
 
 

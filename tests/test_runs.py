@@ -2,10 +2,14 @@
 
 import csv
 import json
+import os
 import shlex
 import subprocess
 import sys
-from functools import cache
+import threading
+import time
+from functools import cache, partial
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,7 +18,7 @@ import pytest
 import torch
 import xarray as xr
 
-from sst_tutorial import runs
+from sst_tutorial import benchmark, runs, samples
 from sst_tutorial.results import is_done, write_record
 from sst_tutorial.runs import plan, run_all, train
 from sst_tutorial.samples import random_coasts
@@ -224,6 +228,70 @@ def test_a_run_on_real_data_keeps_its_years_apart(tmp_path, monkeypatch):
         do(settings, tmp_path / "clear")
 
 
+# ---------------------------------------------------------------- a sea that moves
+
+
+@pytest.fixture
+def quick_seas(monkeypatch):
+    """One moving sea that costs nothing: noise."""
+
+    def noise(runs, days, size, generator, device, cell_km=None):
+        return torch.randn(runs, days, size, size, generator=generator, device=device)
+
+    monkeypatch.setattr(samples, "moving_anomalies", noise)
+    monkeypatch.setattr(benchmark, "moving_anomalies", noise)
+    monkeypatch.setattr(samples, "MOVING_SIZE", 32)
+    monkeypatch.setattr(samples, "MOVING_DAYS", 40)
+    monkeypatch.setattr(runs, "moving_months", partial(benchmark.moving_months, seas=1))
+
+
+@pytest.mark.parametrize(
+    ("moving", "ask_days", "names"),
+    [
+        (0.0, 0.5, {"simulated"}),
+        (0.5, 0.0, {"moving_month", "simulated"}),
+        (0.5, 0.5, {"moving_month", "moving_day", "simulated"}),
+        (1.0, 0.0, {"moving_month"}),
+        (1.0, 0.1, {"moving_month", "moving_day"}),
+    ],
+)
+def test_validation_asks_what_the_training_asks(quick_seas, moving, ask_days, names):
+    clouds = np.zeros((4, 32, 32), bool)
+    clouds[:, ::5] = True
+    batches = runs.validation_batches(None, None, clouds, (1, 4, 4), "cpu", moving, ask_days)
+    assert set(batches) == names
+    for name, batch in batches.items():
+        if name == "moving_day":
+            month = batches["moving_month"]
+            assert (batch.wanted.nonzero()[:, 1] == benchmark.MIDDLE_DAY).all()
+            assert batch.wanted.sum() == len(batch) == 32
+            assert torch.equal(batch.anomaly, month.anomaly)
+            assert batch.target.std() > 3 * month.target.std()  # noise of a day, and its mean
+        else:
+            assert batch.wanted is None
+        if name.startswith("moving"):
+            assert (batch.observed[0, 0] == torch.from_numpy(clouds[0])).all()
+
+
+def test_a_run_on_a_sea_that_moves_and_asks_for_days(quick_seas, tmp_path, monkeypatch):
+    observed = np.random.default_rng(0).random((20, 32, 32)) < 0.3
+    np.savez(tmp_path / "clouds.npz", observed=observed)
+    settings = changed(TINY, moving=1.0, moving_seas=2, lasting=0.5, daily=0.5)
+    settings = changed(settings, network={"blocks": 1}, clouds=str(tmp_path / "clouds.npz"))
+    given, make = [], runs.SampleMaker
+    monkeypatch.setattr(runs, "SampleMaker", lambda *a, **k: given.append(k) or make(*a, **k))
+    estimator = do(settings, tmp_path / "whole")
+    expected = {"moving": 1.0, "moving_seas": 2, "lasting": 0.5, "daily": 0.5}
+    assert {key: given[0][key] for key in expected} == expected
+    told = record(tmp_path / "whole")
+    assert set(told["validation"]) == {"moving_month", "moving_day"}
+    assert read_settings(tmp_path / "whole" / "run.json") == [settings]
+    monkeypatch.setattr(runs, "SampleMaker", make)
+    kill(settings, tmp_path / "cut", 3, monkeypatch)
+    assert same(do(settings, tmp_path / "cut", resume=True), estimator)
+    assert same(load_weights(tmp_path / "cut"), estimator)
+
+
 # ---------------------------------------------------------------- a killed run
 
 
@@ -325,7 +393,15 @@ def test_a_record_needs_a_place_to_go(done, tmp_path):
     path = done[0] / "run.json"
     with pytest.raises(ValueError, match="is the record of a run that is done; say where"):
         plan(path)
-    assert plan(path, tmp_path) == [(path, TINY, tmp_path / "run-0")]
+    assert plan(path, tmp_path) == [(path, TINY, tmp_path / done[0].name)]
+
+
+def test_repeated_records_do_not_replace_each_other(done, tmp_path):
+    """All records have one name, run.json, and may be repeated into one folder."""
+    text = (done[0] / "run.json").read_text()
+    records = [write(tmp_path / name / "run.json", text) for name in ("full-0", "unet-0")]
+    folders = [plan(path, tmp_path / "again")[0][2] for path in records]
+    assert folders == [tmp_path / "again" / name for name in ("full-0", "unet-0")]
 
 
 def test_a_plan_that_cannot_be_is_refused(tmp_path):
@@ -359,7 +435,7 @@ def test_a_plan_that_cannot_be_is_refused(tmp_path):
 @pytest.fixture
 def shell(monkeypatch):
     """Commands that were run; each leaves the record that a run would leave, or fails."""
-    called = []
+    called, meetings = [], []
 
     class Shell:
         failing = ()
@@ -370,6 +446,9 @@ def shell(monkeypatch):
             settings = changed(
                 read_settings(arguments["--settings"])[0], seed=int(arguments["--seed"])
             )
+            if "env" in options:  # a folder to meet in, and how many will come
+                folder, _, number = options["env"][runs.TOGETHER].rpartition(":")
+                meetings.append((Path(folder).is_dir(), folder, int(number)))
             if "stdout" in options:
                 options["stdout"].write("step 1\nthe last word\n")
             failed = settings.seed in self.failing
@@ -378,7 +457,7 @@ def shell(monkeypatch):
             return subprocess.CompletedProcess(command, int(failed))
 
     shell = Shell()
-    shell.called = called
+    shell.called, shell.meetings = called, meetings
     stand_in = SimpleNamespace(run=shell.run, STDOUT=subprocess.STDOUT)
     monkeypatch.setattr(runs, "subprocess", stand_in)
     return shell
@@ -430,9 +509,75 @@ def test_failed_runs_are_counted(tmp_path, shell, at_once, capsys):
     assert run_all(tmp_path, at_once=at_once) == 2
     assert len(shell.called) == 4  # one that fails does not stop the others
     if at_once > 1:
+        assert [there for there, _, _ in shell.meetings] == [True] * 4
+        assert [number for _, _, number in shell.meetings] == [3, 3, 3, 1]  # of each wave
+        folders = [folder for _, folder, _ in shell.meetings]
+        assert len(set(folders[:3])) == 1 and len(set(folders)) == 2
+        assert not any(Path(folder).exists() for folder in folders)
         said = capsys.readouterr().out
         assert said.count("FAILED  the last word") == 2 and said.count(": done  the last") == 2
         assert "step 1" in (tmp_path / "results" / "a-1" / "output.txt").read_text()
+
+
+# ---------------------------------------------------------------- clocks that start together
+
+
+def waiting(monkeypatch, folder, number):
+    monkeypatch.setenv(runs.TOGETHER, f"{folder}:{number}")
+    thread = threading.Thread(target=runs.wait_for_the_others, daemon=True)
+    thread.start()
+    return thread
+
+
+def test_a_run_alone_does_not_wait(tmp_path, monkeypatch):
+    monkeypatch.delenv(runs.TOGETHER, raising=False)
+    runs.wait_for_the_others()
+    monkeypatch.setenv(runs.TOGETHER, f"{tmp_path}:1")
+    runs.wait_for_the_others()
+    assert [file.name for file in tmp_path.iterdir()] == [f"ready {os.getpid()}"]
+
+
+@pytest.mark.parametrize("last", ["ready 1", "ended tiny-1"])
+def test_runs_wait_until_all_are_ready_or_have_ended(tmp_path, monkeypatch, last):
+    folder = tmp_path / "with: a colon"
+    folder.mkdir()
+    (folder / "ready 0").touch()
+    thread = waiting(monkeypatch, folder, 3)
+    thread.join(0.3)
+    assert thread.is_alive() and len(list(folder.iterdir())) == 2
+    (folder / last).touch()
+    thread.join(10)
+    assert not thread.is_alive()
+
+
+def test_a_run_does_not_wait_for_ever(tmp_path, monkeypatch):
+    monkeypatch.setattr(runs, "PATIENCE", 0.2)
+    begin = time.monotonic()
+    thread = waiting(monkeypatch, tmp_path, 2)
+    thread.join(10)
+    assert not thread.is_alive() and time.monotonic() - begin >= 0.2
+
+
+def test_one_that_fails_is_not_waited_for(tmp_path, shell):
+    (planned,) = plan(write(tmp_path / "a.toml"))
+    meeting = tmp_path / "meeting"
+    meeting.mkdir()
+    shell.failing = (0,)
+    assert runs._one(planned, "cpu", f"{meeting}:2") == 1
+    assert [file.name for file in meeting.iterdir()] == ["ended a-0"]
+
+
+def test_the_clock_starts_when_all_are_ready(tmp_path, monkeypatch):
+    """What a run waits for the others, and the compiling before it, is no time of training."""
+    called = []
+
+    def wait():
+        called.append((tmp_path / "checkpoint.safetensors").exists())
+        time.sleep(2.0)
+
+    monkeypatch.setattr(runs, "wait_for_the_others", wait)
+    do(changed(TINY, eval_every=4), tmp_path)
+    assert called == [False] and 0 < record(tmp_path)["seconds"] < 2.0
 
 
 # ---------------------------------------------------------------- real processes

@@ -8,7 +8,16 @@ import pytest
 import torch
 import xarray as xr
 
-from sst_tutorial.benchmark import GAP_DAYS, split_years, training_days, validation_months
+from sst_tutorial import benchmark, samples
+from sst_tutorial.benchmark import (
+    GAP_DAYS,
+    MOVING_TEST,
+    MOVING_VALIDATION,
+    moving_months,
+    split_years,
+    training_days,
+    validation_months,
+)
 from sst_tutorial.months import Batch
 from sst_tutorial.samples import SampleMaker, open_clouds, random_coasts
 
@@ -25,6 +34,28 @@ def same(a, b):
         or torch.equal(getattr(a, name), getattr(b, name))
         for name in names
     )
+
+
+def test_without_new_options_batches_are_the_old_ones():
+    """To the last bit those of before there were moving seas, lasting clouds and questions."""
+    for options in ({}, {"moving": 0.0, "lasting": 0.0, "daily": 0.0, "moving_seas": 3}):
+        batch = SampleMaker("cpu", seed=3, pieces=8, **options)(0, 16)
+        assert batch.anomaly.double().sum().item() == pytest.approx(48179.1375, abs=1e-3)
+        assert batch.target.double().sum().item() == pytest.approx(6236.2660, abs=1e-3)
+        assert batch.wanted is None and len(batch.inputs) == 4
+    t, h, w = np.ogrid[:60, :16, :16]
+    real = np.sin(0.3 * t + 0.2 * h) + np.cos(0.1 * t * w)
+    real[:, :3, :4] = np.nan
+    clouds = (t * 7 + h * 5 + w * 3) % 11 < t % 9
+    maker = SampleMaker("cpu", seed=5, size=16, real=real, clouds=clouds, pieces=8)
+    for step, anomaly, target, seen in (
+        (0, 1613.14633, 180.60387, 11982),
+        (6, -5043.11678, -562.11585, 10780),
+    ):
+        batch = maker(step, 6)
+        assert batch.anomaly.double().sum().item() == pytest.approx(anomaly, abs=1e-3)
+        assert batch.target.double().sum().item() == pytest.approx(target, abs=1e-3)
+        assert batch.observed.sum() == seen
 
 
 def test_a_batch_depends_on_seed_and_step_alone(maker):
@@ -71,6 +102,248 @@ def test_the_target_is_the_mean_of_the_complete_days():
             assert batch.anomaly[i][seen].mean() == pytest.approx(
                 batch.target[i][ocean[i]].mean().item(), abs=0.15
             )
+
+
+@pytest.fixture
+def quick_seas(monkeypatch):
+    """Moving seas that cost nothing: noise, of fewer cells and days."""
+
+    def noise(runs, days, size, generator, device, cell_km):
+        assert cell_km == (4.0, 16.0)
+        return torch.randn(runs, days, size, size, generator=generator, device=device)
+
+    monkeypatch.setattr(samples, "moving_anomalies", noise)
+    monkeypatch.setattr(samples, "MOVING_SIZE", 16)
+    monkeypatch.setattr(samples, "MOVING_DAYS", 40)
+
+
+def clear(**options):
+    """A maker without noise whose real clouds hide nothing: what is observed is the truth."""
+    clouds = np.ones((4, 16, 16), bool)
+    maker = SampleMaker("cpu", 0, 16, clouds=clouds, pieces=4, **options)
+    maker._normal = torch.zeros
+    return maker
+
+
+def test_the_target_is_the_mean_of_the_days_asked_for():
+    batch = clear(daily=0.5, coasts=random_coasts(2, 16, seed=0))(0, 64)
+    alone, checked = batch.wanted.sum(1) == 1, set()
+    assert 20 < alone.sum() < 44
+    assert torch.equal(batch.wanted[~alone], batch.exists[~alone])
+    assert not (batch.wanted & ~batch.exists).any()
+    for anomaly, observed, ocean, exists, wanted, target in zip(
+        batch.anomaly, batch.observed, batch.ocean, batch.exists, batch.wanted, batch.target,
+        strict=True,
+    ):  # fmt: skip
+        seen = observed[wanted].all(0)  # on all days asked for
+        mean = anomaly[wanted].mean(0)
+        torch.testing.assert_close(target[seen], mean[seen], atol=1e-5, rtol=1e-5)
+        assert (target[~ocean] == 0).all()
+        if seen.any():
+            month = anomaly[exists].mean(0)
+            checked.add((wanted.sum().item() == 1, torch.allclose(target[seen], month[seen])))
+    assert checked == {(True, False), (False, True)}
+
+
+def test_every_day_of_a_month_is_asked_for():
+    maker = SampleMaker("cpu", 0, 16, pieces=4, daily=1.0)
+    length = torch.full((6000,), 28)
+    length[3000:] = 31
+    exists = torch.arange(31) < length[:, None]
+    wanted = maker._wanted(length, exists)
+    assert (wanted.sum(1) == 1).all() and not (wanted & ~exists).any()
+    for days, part in ((28, wanted[:3000]), (31, wanted[3000:])):
+        often = part.sum(0)[:days] / (3000 / days)
+        assert 0.6 < often.min() and often.max() < 1.4
+    batch = maker(0, 8)
+    assert (batch.wanted.sum(1) == 1).all() and len(batch.inputs) == 5
+
+
+def test_a_day_is_another_question_of_the_same_sample():
+    """The numbers after the question are others, the sea before it is the same."""
+    whole, days = (clear(daily=daily, coasts=random_coasts(2, 16, 0)) for daily in (0.0, 1.0))
+    whole._seen = days._seen = lambda n: torch.ones(n, 31, 16, 16, dtype=torch.bool)
+    whole, days = (maker._block(0, 8) for maker in (whole, days))
+    assert torch.equal(whole[2][0], days[2][0]) and torch.equal(whole[3][0], days[3][0])
+    torch.testing.assert_close(whole[0][0], days[0][0])
+
+
+# ---------------------------------------------------------------- seas that move
+
+
+def counted(maker, batch_size, steps=40):
+    """Samples (parts, 3) that are simulated, real and moving, of each part; no sea is made."""
+    asked = []
+
+    def sea(*counts):
+        n = sum(counts)
+        asked.append(counts)
+        return torch.zeros(n, 31, 16, 16), torch.ones(n, 16, 16, dtype=torch.bool)
+
+    maker._ocean = sea
+    maker._seen = lambda n: torch.ones(n, 31, 16, 16, dtype=torch.bool)
+    for block in range(steps // samples.AHEAD):
+        fields = maker._block(block, samples.AHEAD * batch_size)
+        assert len(fields[0]) == samples.AHEAD * batch_size
+    return np.array(asked)
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 3, 16])
+@pytest.mark.parametrize(
+    ("simulated", "moving"), [(0.25, 0.5), (0.4, 0.4), (0.5, 0.5), (0.0, 1.0), (1.0, 0.0), (0, 0.3)]
+)
+def test_shares_of_real_simulated_and_moving_seas(quick_seas, batch_size, simulated, moving):
+    real = np.zeros((60, 16, 16))
+    maker = SampleMaker("cpu", 0, 16, real, pieces=4, simulated=simulated, moving=moving)
+    asked = counted(maker, batch_size)
+    assert (asked >= 0).all() and (asked.sum(1) <= -(-4 * batch_size // samples.PARTS)).all()
+    shares = asked.sum(0) / asked.sum()
+    expected = [simulated, 1 - simulated - moving, moving]
+    np.testing.assert_allclose(shares, expected, atol=1.5 / asked.sum())
+
+
+@pytest.mark.parametrize("moving", [0.0, 0.3, 0.5, 1.0])
+def test_without_real_data_all_that_does_not_move_is_simulated(quick_seas, moving):
+    for batch_size in (1, 3, 16):
+        asked = counted(SampleMaker("cpu", 0, 16, pieces=4, moving=moving), batch_size)
+        assert (asked >= 0).all() and (asked[:, 1] == 0).all()
+        assert asked[:, 2].sum() == pytest.approx(moving * asked.sum(), abs=1.5)
+
+
+def test_samples_are_of_the_seas_they_should_be(quick_seas):
+    """Told apart by their size: real ones of 2 K, simulated ones of 10 K, moving ones of 100 K."""
+    real = np.full((60, 16, 16), 2.0)
+    maker = clear(real=real, simulated=0.25, moving=0.5)
+    maker.ocean = torch.full_like(maker.ocean, 10.0)
+    maker.moving_sea = torch.full_like(maker.moving_sea, 100.0)
+    batch = maker(0, 64)
+    size = batch.target.abs().amax((1, 2))
+    moving, simulated = size > 30, (size > 5) & (size < 30)
+    assert (moving.sum(), simulated.sum()) == (32, 16)
+    assert size[moving].min() > 39.9 and size[moving].max() < 120.1  # livelier or quieter
+    assert size[moving].std() > 10 and (size[simulated] == 10).all()
+    assert size[~moving & ~simulated].min() > 1.5 and size[~moving & ~simulated].max() < 3.6
+    assert (batch.target[moving] > 0).any() and (batch.target[moving] < 0).any()
+
+
+def test_moving_seas_have_no_edges(quick_seas):
+    """Windows of any day and place, across the edge, at the speed of the sea."""
+    maker = SampleMaker("cpu", 0, 16, pieces=4, moving=1.0, moving_seas=2)
+    assert maker.moving_sea.shape == (2, 40, 16, 16) and maker.moving_sea.dtype == torch.float16
+    t, h, w = torch.meshgrid(torch.arange(40), torch.arange(16), torch.arange(16), indexing="ij")
+    starts = {}
+    for axis, place in enumerate((t, h, w), start=1):
+        maker.moving_sea = torch.stack([1.0 + place, 101.0 + place]).half()
+        field = maker._in_motion(60)
+        assert field.shape == (60, 31, 16, 16)
+        line = field.movedim(axis, -1)
+        assert (line == line[:, :1, :1]).all()  # it changes along this axis alone
+        line = line[:, 0, 0]
+        step = line.diff(dim=1)
+        scale = step.median(1).values[:, None]
+        assert scale.min() > 0.39 and scale.max() < 1.21
+        first = (line / scale).round().long() % 100 - 1  # (60, days or cells)
+        expected = first[:, :1] + torch.arange(first.shape[1])
+        assert torch.equal(first, expected if axis == 1 else expected % 16)
+        starts[axis] = set(first[:, 0].tolist())
+        second = (line / scale)[:, 0] > 100
+        assert second.any() and not second.all()
+    assert starts[1] <= set(range(10)) and len(starts[1]) == 10  # 31 of 40 days
+    assert len(starts[2]) > 12 and len(starts[3]) > 12
+
+
+def test_moving_seas_need_no_coast_and_take_one(quick_seas):
+    bare = SampleMaker("cpu", 0, 16, pieces=4, moving=1.0)(0, 24)
+    assert bare.ocean.all()
+    coasts = random_coasts(3, 16, seed=0)
+    batch = SampleMaker("cpu", 0, 16, coasts=coasts, pieces=4, moving=1.0)(0, 40)
+    open_sea = batch.ocean.all(2).all(1)
+    assert 8 < open_sea.sum() < 32
+    assert not (batch.observed & ~batch.ocean[:, None]).any()
+    assert (batch.target[~batch.ocean] == 0).all() and (batch.target[batch.ocean] != 0).all()
+
+
+def test_shares_of_more_than_all_samples_are_refused(quick_seas):
+    real = np.zeros((60, 16, 16))
+    for options in (
+        {"real": real, "simulated": 0.5, "moving": 0.6},
+        {"real": real, "moving": 0.8},  # a quarter is simulated by default
+        {"moving": 1.1},
+    ):
+        with pytest.raises(ValueError, match=f"moving={options['moving']} are more than all"):
+            SampleMaker("cpu", 0, 16, pieces=4, **options)
+    SampleMaker("cpu", 0, 16, real, pieces=4, simulated=0.3, moving=0.7)
+
+
+def test_no_sea_moves_where_none_is_asked_for(monkeypatch):
+    monkeypatch.setattr(samples, "moving_anomalies", None)
+    assert SampleMaker("cpu", 0, 16, pieces=4).moving_sea is None
+
+
+def test_with_all_options_a_batch_depends_on_seed_and_step_alone(monkeypatch):
+    """The sea that really moves, a small one."""
+    monkeypatch.setattr(samples, "MOVING_SIZE", 16)
+    monkeypatch.setattr(samples, "MOVING_DAYS", 32)
+    clouds = np.random.default_rng(0).random((50, 16, 16)) < 0.3
+    options = dict(moving=0.5, moving_seas=2, lasting=0.5, daily=0.5, clouds=clouds, pieces=4)
+    one, two = (SampleMaker("cpu", seed=3, size=16, **options) for _ in range(2))
+    assert torch.equal(one.moving_sea, two.moving_sea) and one.moving_sea.std() > 0.1
+    two(7, 4)
+    for step in (2, 3, 0, 5):
+        assert same(one(step, 4), two(step, 4))
+    assert one(0, 4).target.isfinite().all() and not same(one(0, 4), one(1, 4))
+
+
+# ---------------------------------------------------------------- clouds that last
+
+
+def stays(days):
+    """How long each cloud stays, from the day (31,) on which the cloud of each day came."""
+    return torch.unique_consecutive(days, return_counts=True)[1].tolist()
+
+
+def test_lasting_clouds_stay_for_2_to_9_days():
+    came = SampleMaker("cpu", 0, 16, pieces=4, lasting=1.0)._last_change(2000)
+    day = torch.arange(31)
+    assert came.shape == (2000, 31) and (came >= 0).all() and (came <= day).all()
+    assert torch.equal(came.gather(1, came), came)  # on the day it came it is new
+    lengths, before, after = set(), set(), set()
+    for sample in came:
+        first, *whole, last = stays(sample)
+        assert len(set(whole)) == 1 and max(first, last) <= whole[0]  # cut by the month
+        lengths.add(whole[0])
+        before.add(first)
+        after.add(last)
+    assert lengths == set(range(2, 10)) and before >= set(range(1, 9)) <= after
+
+
+@pytest.mark.parametrize("lasting", [0.25, 0.75])
+def test_clouds_last_for_a_share_of_the_samples(lasting):
+    came = SampleMaker("cpu", 0, 16, pieces=4, lasting=lasting)._last_change(4000)
+    daily = (came == torch.arange(31)).all(1)
+    assert 1 - daily.float().mean() == pytest.approx(lasting, abs=0.03)
+
+
+@pytest.mark.parametrize("lasting", [0.0, 0.5, 1.0])
+def test_real_clouds_last_and_simulated_ones_are_left_alone(lasting):
+    """Real clouds that are told apart: one cell of 256 is seen."""
+    clouds = np.eye(256, dtype=bool).reshape(256, 16, 16)
+    maker = SampleMaker("cpu", 0, 16, clouds=clouds, pieces=4, lasting=lasting)
+    lasted, real = [], 0
+    for _ in range(10):
+        seen = maker._seen(50)
+        for sample in seen.flatten(2):
+            if (sample.sum(1) == 1).all():
+                real += 1
+                lasted.append(max(stays(sample.float().argmax(1))) >= 2)
+                assert max(stays(sample.float().argmax(1))) <= 2 * samples.LONGEST
+    assert real == 10 * 40
+    by_chance = 1 - (1 - 1 / 128) ** 30  # of a cloud, drawn from half of them, comes twice running
+    expected = lasting + (1 - lasting) * by_chance
+    assert np.mean(lasted) == pytest.approx(expected, abs=0.12)
+
+
+# ---------------------------------------------------------------- coasts, clouds, shares
 
 
 def test_half_of_the_simulated_samples_have_a_coast():
@@ -162,6 +435,82 @@ def test_files_that_are_no_clouds(tmp_path):
     for name in ("clouds.npy", "empty.npz", "cut.npz"):
         with pytest.raises(ValueError, match="is not an .npz file"):
             open_clouds(tmp_path / name)
+
+
+# ---------------------------------------------------------------- months of a sea that moves
+
+
+@pytest.fixture(scope="module")
+def quick_fields():
+    """The months of a sea that moves, without the sea: noise of 1 K in its place."""
+
+    def noise(runs, days, size, generator, device):
+        return torch.randn(runs, days, size, size, generator=generator, device=device)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(benchmark, "moving_anomalies", noise)
+        yield
+
+
+@pytest.fixture(scope="module")
+def moving(quick_fields):
+    clouds = np.random.default_rng(0).random((40, 32, 32)) < np.linspace(0, 1, 40)[:, None, None]
+    return clouds, moving_months(clouds, seas=1)
+
+
+def test_months_of_a_moving_sea_know_the_truth_of_each_day(moving):
+    _, months = moving
+    assert len(months) == 2 * 16 and len({month.name for month in months}) == 32
+    assert months[0].name == "sea 0, day 0, window 0, 0"
+    for month in months:
+        assert month.sst.shape == month.truth_of_days.shape == (31, 32, 32)
+        assert month.ocean.all() and (month.prior == 15).all()
+        np.testing.assert_allclose(month.truth, month.truth_of_days.mean(0), atol=1e-5)
+        noise = (month.sst - month.truth_of_days)[month.observed]
+        assert noise.std() == pytest.approx(0.3, rel=0.06) and abs(noise.mean()) < 0.05
+        assert month.truth_of_days.std() == pytest.approx(1, rel=0.05)
+    batch = Batch.of(months[:2], day=benchmark.MIDDLE_DAY)
+    expected = np.stack([month.truth_of_days[15] - 15 for month in months[:2]])
+    np.testing.assert_allclose(batch.target, expected, atol=1e-5)
+
+
+def test_windows_of_a_moving_sea_tile_it_and_its_months_are_apart(quick_fields, moving):
+    generator = torch.Generator().manual_seed(MOVING_TEST)
+    fields = benchmark.moving_anomalies(1, 91, 128, generator, "cpu").numpy()[0]
+    months = iter(moving[1])
+    for start in (0, 60):
+        for row in range(0, 128, 32):
+            for col in range(0, 128, 32):
+                month = next(months)
+                assert month.name == f"sea 0, day {start}, window {row}, {col}"
+                part = fields[start : start + 31, row : row + 32, col : col + 32]
+                np.testing.assert_allclose(month.truth_of_days, 15 + part, atol=1e-5)
+
+
+def test_moving_months_see_through_the_cloudiest_days(moving):
+    clouds, months = moving
+    known = {look.tobytes() for look in clouds if look.mean() < benchmark.CLOUDY}
+    seen = {look.tobytes() for month in months for look in month.observed}
+    assert 10 < len(known) < 30 and seen == known
+    with pytest.raises(ValueError, match="clouds holds no day that sees less than 0.45"):
+        moving_months(np.ones((3, 32, 32), bool), seas=1)
+
+
+def test_moving_months_are_those_of_their_seed(moving):
+    clouds, months = moving
+    assert MOVING_TEST != MOVING_VALIDATION
+    again = moving_months(clouds, seas=1)
+    other = moving_months(clouds, seed=MOVING_VALIDATION, seas=1)
+    np.testing.assert_array_equal(months[5].sst, again[5].sst)
+    assert not np.array_equal(months[5].truth, other[5].truth)
+    assert not np.array_equal(months[5].observed, other[5].observed)
+
+
+def test_moving_months_without_clouds_take_simulated_ones(quick_fields):
+    months = moving_months(seas=1)
+    hidden = np.mean([~month.observed for month in months])
+    assert hidden == pytest.approx(0.91, abs=0.03)
+    assert not np.array_equal(months[0].observed, months[1].observed)
 
 
 # ---------------------------------------------------------------- which days train, which judge

@@ -124,6 +124,13 @@ def test_seeds_are_as_many_runs(read):
     assert read("seed = 4\n") == [Settings(seed=4)]
 
 
+def test_seeds_are_for_files():
+    with pytest.raises(ValueError, match="seeds belong into a settings file"):
+        settings_of("quick", seeds=[0, 1])
+    with pytest.raises(ValueError, match="seeds belong into a settings file"):
+        changed(Settings(), seeds=[0, 1])
+
+
 # ---------------------------------------------------------------- a record
 
 
@@ -195,6 +202,11 @@ WRONG = {  # text of the file: what the message says
     "clip = 0": "clip=0.0 must be positive",
     "ema = 1.1": "ema=1.1 must be 0 to 1",
     "simulated = -0.1": "simulated=-0.1 must be 0 to 1",
+    "moving = 1.1": "moving=1.1 must be 0 to 1",
+    "lasting = -0.1": "lasting=-0.1 must be 0 to 1",
+    "daily = 2": "daily=2.0 must be 0 to 1",
+    "moving_seas = 0": "moving_seas=0 must be positive",
+    "moving_seas = 1.5": "moving_seas=1.5 must be of type int",
     "seed = -1": "seed=-1 must be 0 to 4294967295",
     "seed = 4294967296": "seed=4294967296 must be 0",
     'precision = "bf16-true"': "precision='bf16-true', choose one of .*bf16-mixed",

@@ -137,6 +137,20 @@ def test_flops_are_those_of_matrix_products():
     assert lines.line.weight.grad is None
 
 
+def test_to_count_leaves_no_trace():
+    """Else a resumed run on a GPU would not be the run that was killed."""
+    network = {"name": "transformer", "embed_dim": 16, "hidden": 16}
+    estimator = build({"name": "gaussian"}, network)
+    before = {name: value.clone() for name, value in estimator.state_dict().items()}
+    month = torch.ones(1, 31, 8, 8)
+    batch = Batch(month, month > 0, month[:, 0] > 0, month[:, :, 0, 0] > 0)
+    for training in (True, False):
+        assert count_flops(estimator.train(training), batch) > 1e6
+        assert all(module.training is training for module in estimator.modules())
+        for name, value in estimator.state_dict().items():  # the batch norm's too
+            assert torch.equal(value, before[name]), name
+
+
 def test_twice_the_samples_are_twice_the_flops():
     estimator = build({"name": "gaussian"}, {"name": "unet", "width": 8})
     month = torch.zeros(2, 31, 8, 8)

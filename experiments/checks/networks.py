@@ -1,6 +1,6 @@
 """Score networks side by side: skill on the benchmark and elsewhere, and milliseconds a month.
 
-    python experiments/checks/networks.py ocean-1 experiments/results/ablation/unet-0 ...
+    python experiments/checks/networks.py ocean-1 experiments/results/tokens/unet-0 ...
 
 writes experiments/results/networks.json, in about 10 minutes on 2 cores for seven networks. Each
 argument is the folder of a run, with its weights in it, or the name of shipped weights; all others

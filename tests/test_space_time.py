@@ -1,0 +1,266 @@
+"""Space-time blocks: attention against slow loops, who is heard, and the network without them."""
+
+import math
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from sst_tutorial.model import SpatioTemporalModel
+from sst_tutorial.space_time import SpaceTime, _Attention
+
+
+@pytest.fixture(autouse=True)
+def seed():
+    torch.manual_seed(0)
+
+
+def loud(module):
+    """The module with every parameter at random: nothing is zero or one by birth."""
+    for parameter in module.parameters():
+        torch.nn.init.normal_(parameter, std=0.4)
+    return module
+
+
+def tokens(B=2, T=4, N=3, D=8, share=0.6):
+    """x (B, TN, D), marks of day (T, D) and place (N, D), and known (B, T, N)."""
+    known = torch.rand(B, T, N) < share
+    return torch.randn(B, T * N, D), torch.randn(T, D), torch.randn(N, D), known
+
+
+# ---------------------------------------------------------------- by definition
+
+
+def listen(module, line, known):
+    """What the tokens (L, D) of one line hear, one head and token after the other."""
+    D = line.shape[1]
+    q, k, v = module.qkv(module.norm(line)).chunk(3, dim=1)  # (L, D) each
+    heard = torch.zeros_like(line)
+    for head in range(module.heads):
+        mine = slice(head * D // module.heads, (head + 1) * D // module.heads)
+        for i in range(len(line)):
+            scale = math.sqrt(D / module.heads)
+            shares = [torch.exp(q[i, mine] @ module.null[head, 0] / scale)]  # of the null key
+            values = [torch.zeros_like(v[i, mine])]
+            for j in range(len(line)):
+                if known[j]:
+                    shares.append(torch.exp(q[i, mine] @ k[j, mine] / scale))
+                    values.append(v[j, mine])
+            total = sum(shares)
+            heard[i, mine] = sum(s / total * v for s, v in zip(shares, values, strict=True))
+    return module.out(heard)
+
+
+@torch.no_grad()
+def test_blocks_are_their_definition():
+    B, T, N, D = 2, 4, 3, 8
+    mixer = loud(SpaceTime(D, blocks=2, heads=2)).double()
+    x, day, place, known = tokens(B, T, N, D)
+    x, day, place = x.double(), day.double(), place.double()
+    found = mixer(x, day, place, known)
+    assert found.shape == x.shape and found.dtype == torch.float64
+    expected = x.view(B, T, N, D).clone()
+    for t in range(T):
+        for n in range(N):
+            expected[:, t, n] += mixer.loudness[0] * day[t] + mixer.loudness[1] * place[n]
+    for block in mixer.blocks:
+        before = expected.clone()
+        for b in range(B):
+            for n in range(N):
+                expected[b, :, n] += listen(block.over_days, before[b, :, n], known[b, :, n])
+        before = expected.clone()
+        for b in range(B):
+            for t in range(T):
+                expected[b, t] += listen(block.over_places, before[b, t], known[b, t])
+        norm, wide, act, narrow = block.mlp
+        expected = expected + narrow(act(wide(norm(expected))))
+    torch.testing.assert_close(found, expected.flatten(1, 2))
+
+
+@pytest.mark.parametrize("heads", [1, 2, 4])
+@torch.no_grad()
+def test_attention_is_its_definition(heads):
+    module = loud(_Attention(8, heads)).double()
+    x, known = torch.randn(2, 3, 5, 8).double(), torch.rand(2, 3, 5) < 0.5
+    known[0, 0], known[0, 1] = True, False
+    found = module(x, known)
+    for b in range(2):
+        for a in range(3):
+            torch.testing.assert_close(found[b, a], listen(module, x[b, a], known[b, a]))
+
+
+def test_a_null_key_that_draws_all_silences_the_others():
+    module = loud(_Attention(8, 2))
+    x, known = torch.randn(1, 1, 4, 8), torch.ones(1, 1, 4, dtype=torch.bool)
+    with torch.no_grad():
+        module.qkv.weight[:8] = 0  # all ask for the same thing
+        module.qkv.bias[:8] = 1
+        module.null[:] = 1e4
+    torch.testing.assert_close(module(x, known), module.out.bias.expand(1, 1, 4, 8))
+
+
+# ---------------------------------------------------------------- who is heard
+
+
+def test_tokens_that_are_not_known_are_never_heard():
+    mixer = loud(SpaceTime(8, blocks=2, heads=2))
+    x, day, place, known = tokens()
+    expected, told = mixer(x, day, place, known), known.flatten(1)
+    for junk in (1e4, -1e4):
+        other = x.masked_fill(~told[..., None], junk).requires_grad_()
+        found = mixer(other, day, place, known)
+        assert torch.equal(found[told], expected[told])
+        assert not torch.allclose(found[~told], expected[~told])
+        (gradient,) = torch.autograd.grad(found[told].square().sum(), other)
+        assert (gradient[~told] == 0).all() and (gradient[told] != 0).any(-1).all()
+    # Nor by each other: a token that is not known depends on itself and on those that are.
+    one = torch.zeros_like(told)
+    one[0, (~told[0]).nonzero()[0, 0]] = True
+    found = mixer(x.masked_fill(one[..., None], 7.0), day, place, known)
+    assert torch.equal(found[~one], expected[~one])
+
+
+def test_samples_do_not_hear_each_other():
+    mixer = loud(SpaceTime(8, blocks=1, heads=2))
+    x, day, place, known = tokens(B=3)
+    together = mixer(x, day, place, known)
+    for i in range(3):
+        alone = mixer(x[i : i + 1], day, place, known[i : i + 1])
+        torch.testing.assert_close(alone[0], together[i])
+
+
+def test_days_that_do_not_exist_change_nothing():
+    mixer = loud(SpaceTime(8, blocks=2, heads=2))
+    x, day, place, known = tokens(T=4)
+    expected = mixer(x, day, place, known)
+    x = torch.cat([x, torch.randn(2, 3 * 3, 8)], 1)  # three more days of three patches
+    known = torch.cat([known, torch.zeros(2, 3, 3, dtype=torch.bool)], 1)
+    found = mixer(x, torch.cat([day, torch.randn(3, 8)]), place, known)
+    torch.testing.assert_close(found[:, : 4 * 3], expected)
+
+
+def test_where_nothing_is_known_nothing_is_heard():
+    mixer = loud(SpaceTime(8, blocks=2, heads=2))
+    x, day, place, known = tokens()
+    nothing = torch.zeros_like(known)
+    found = mixer(x.requires_grad_(), day, place, nothing)
+    found.square().sum().backward()
+    assert found.isfinite().all() and x.grad.isfinite().all()
+    assert all(p.grad is None or p.grad.isfinite().all() for p in mixer.parameters())
+    attention = loud(_Attention(8, 2))
+    heard = attention(x.view(2, 4, 3, 8), nothing)
+    torch.testing.assert_close(heard, attention.out.bias.expand(2, 4, 3, 8))
+
+
+def test_one_block_hears_a_far_patch_of_a_far_day():
+    """By two hops: first along the days of its patch, then across the patches of a day."""
+    T, N = 31, 16
+    mixer = loud(SpaceTime(8, blocks=1, heads=2))
+    x, day, place, known = tokens(1, T, N, share=2.0)
+    here, far = T * N - 1, 0  # the last patch of the last day, the first of the first
+    same_day_far, same_patch_far = (T - 1) * N, N - 1
+    probe = x.requires_grad_()
+    (heard,) = torch.autograd.grad(mixer(probe, day, place, known)[0, here].sum(), probe)
+    assert (heard[0] != 0).any(-1).all()
+    known.view(1, -1)[0, same_day_far] = False  # the messenger, who has seen nothing
+    (heard,) = torch.autograd.grad(mixer(probe, day, place, known)[0, here].sum(), probe)
+    assert (heard[0, far] == 0).all() and (heard[0, same_patch_far] != 0).any()
+
+
+def test_tokens_are_told_their_day_and_place():
+    mixer = loud(SpaceTime(8, blocks=1, heads=2))
+    x, day, place, known = tokens(share=2.0)
+    grid = x.view(2, 4, 3, 8)
+    days, places = torch.tensor([2, 0, 3, 1]), torch.tensor([1, 2, 0])
+    moved = grid[:, days][:, :, places].flatten(1, 2)
+
+    def mixed(x):
+        return mixer(x, day, place, known).view(2, 4, 3, 8)
+
+    assert not torch.allclose(mixed(moved), mixed(x)[:, days][:, :, places], atol=1e-2)
+    torch.nn.init.zeros_(mixer.loudness)  # untold, they do not know
+    torch.testing.assert_close(mixed(moved), mixed(x)[:, days][:, :, places])
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_rows_that_know_nothing_are_finite_in_half_precision(dtype):
+    mixer = loud(SpaceTime(16, blocks=2, heads=4))
+    x, day, place, known = tokens(2, 31, 12, 16, share=0.2)
+    known[0], known[1, :, 3], known[1, 4] = False, False, False
+    single = mixer(x, day, place, known)
+    mixer, x = mixer.to(dtype), x.to(dtype).requires_grad_()
+    found = mixer(x, day, place, known)  # the marks may stay in single precision
+    assert found.dtype == dtype and found.isfinite().all()
+    assert (found.float() - single).abs().mean() < 0.05 * single.abs().mean()
+    found.float().square().mean().backward()
+    assert x.grad.isfinite().all()
+    assert all(p.grad.isfinite().all() for p in mixer.parameters())
+
+
+# ---------------------------------------------------------------- in the network
+
+
+def test_without_blocks_it_is_not_there():
+    mixer = SpaceTime(8, blocks=0)
+    x, day, place, known = tokens()
+    assert mixer(x, day, place, known) is x
+    assert not list(mixer.parameters()) and not mixer.state_dict()
+    assert not [key for key in SpatioTemporalModel().state_dict() if "mixer" in key]
+
+
+def test_blocks_are_added_to_the_published_network():
+    plain, mixed = SpatioTemporalModel().state_dict(), SpatioTemporalModel(blocks=2).state_dict()
+    added = mixed.keys() - plain.keys()
+    assert len(plain) == 49 and plain.keys() < mixed.keys()
+    assert {key.split(".")[0] for key in added} == {"mixer"}
+    assert mixed["mixer.loudness"].shape == (2, 128)
+    assert len(added) == 1 + 2 * (2 * 7 + 6)  # marks; two attentions and a small network a block
+
+
+def test_heads_that_do_not_divide_are_named():
+    for D, heads in ((18, 4), (8, 16)):
+        with pytest.raises(ValueError, match=f"heads={heads} does not divide embed_dim={D}"):
+            SpaceTime(D, blocks=1, heads=heads)
+
+
+def small(**changes):
+    settings = dict(embed_dim=16, hidden=16, spatial_heads=2, spatial_depth=1, max_T=12)
+    return loud(SpatioTemporalModel(**settings | changes)).eval()
+
+
+def gappy(B=2, T=6, H=8, W=12):
+    daily = torch.randn(B, 1, T, H, W)
+    return daily, torch.rand_like(daily) < 0.6
+
+
+@torch.no_grad()
+def test_a_day_asked_hears_the_others_only_through_blocks():
+    """Without blocks, the day's tokens alone answer: what the other days held does not matter."""
+    daily, missing = gappy()
+    wanted = torch.zeros(2, 6, dtype=torch.bool)
+    wanted[0, 2] = wanted[1, 5] = True
+    for b in range(2):
+        missing[b, :, wanted[b].nonzero()[0, 0], :4, :4] = True  # a patch that day did not see
+    others = ~wanted[:, None, :, None, None]
+    changed = torch.where(others, daily.flip(2) + 1, daily)
+    seen_otherwise = torch.where(others, ~missing, missing)
+    for blocks in (0, 1):
+        network = small(blocks=blocks)
+        expected = network(daily, missing, wanted=wanted)
+        for data, mask in ((changed, missing), (daily, seen_otherwise)):
+            moved = (network(data, mask, wanted=wanted) - expected).abs().amax((1, 2))
+            assert (moved < 1e-5).all() if blocks == 0 else (moved > 1e-2).all()
+        assert not torch.allclose(network(daily, missing, wanted=wanted.flip(1)), expected)
+
+
+@torch.no_grad()
+def test_days_that_are_not_asked_have_no_weight():
+    network = small(blocks=1, patch_size=(3, 4, 4))
+    daily, missing = gappy(T=12)
+    missing[0, :, 3:6, :4, :4] = True
+    wanted = torch.zeros(2, 12, dtype=torch.bool)
+    wanted[0, 4] = wanted[1, [0, 11]] = True
+    weights = network._of_month(daily, missing, None, wanted)[1]  # (B, N, T')
+    torch.testing.assert_close(weights[0], F.one_hot(torch.full((6,), 1), 4).float())
+    assert (weights[1, :, 1:3] == 0).all() and (weights[1, :, [0, 3]] > 0).all()
+    torch.testing.assert_close(weights.sum(-1), torch.ones(2, 6))
