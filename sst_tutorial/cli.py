@@ -7,6 +7,7 @@ user ends in one line on stderr and exit status 2, never in a traceback.
 import argparse
 import contextlib
 import glob
+import io
 import os
 import re
 import shlex
@@ -95,7 +96,8 @@ def main(argv: list[str] | None = None) -> int:
     0 = done; 1 = `doctor` found something; 2 = the user's mistake, one line on stderr says which;
     130 = interrupted.
     """
-    with contextlib.redirect_stdout(_Quiet(sys.stdout)):
+    out, err = _Quiet(sys.stdout), _Quiet(sys.stderr)
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
             return _main(argv)
         finally:  # a closed pipe is met here, where it is silenced, not at the interpreter's exit
@@ -127,10 +129,10 @@ def _main(argv: list[str] | None) -> int:
 
 
 class _Quiet:
-    """Standard output that a closed pipe (`sst-tutorial ... | head`) silences: the work goes on."""
+    """An output that a closed pipe (`sst-tutorial ... | head`) silences: the work goes on."""
 
     def __init__(self, stream):
-        self.stream = stream
+        self.stream = io.StringIO() if stream is None else stream  # None: closed from the start
 
     def write(self, text):
         with contextlib.suppress(BrokenPipeError):

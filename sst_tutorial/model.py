@@ -414,22 +414,20 @@ class SpatioTemporalModel(nn.Module):
         wanted: (B, T) bool, True = a day of which the mean is asked; None = all that exist.
         """
         x, _ = self._of_month(daily_data, daily_mask, days_mask, wanted)  # (B, N, D)
-        x = self.spatial_tr(x)  # (B, N, D)
         H, W = daily_data.shape[3:]
-        return self.decoder(x, H, W, land_mask_patch, skip)  # (B, H, W)
+        return self.decoder(self.spatial_tr(x), H, W, land_mask_patch, skip)  # (B, H, W)
 
-    def attention(self, daily_data: Tensor, daily_mask: Tensor, days_mask=None) -> dict:
+    def attention(self, daily_data, daily_mask, days_mask=None, wanted=None) -> dict:
         """Where the network looks: {"temporal": (B, N, T'), "spatial": a (B, heads, N, N) tensor
         per layer}; arguments as for `forward`."""
-        x, weights = self._of_month(daily_data, daily_mask, days_mask)
+        x, weights = self._of_month(daily_data, daily_mask, days_mask, wanted)
         return {"temporal": weights, "spatial": self.spatial_tr(x, return_attention=True)[1]}
 
     def _of_month(self, daily_data, daily_mask, days_mask, wanted=None):
         """Tokens of the month with their addresses (B, N, D), and the weights of the days."""
-        shape = tuple(daily_data.shape)
+        shape, (Pt, Ph, Pw) = tuple(daily_data.shape), self.patch_size
         require(len(shape) == 5, f"daily_data must be (B, C, T, H, W), got shape {shape}")
-        Pt, Ph, Pw = self.patch_size
-        T, H, W = daily_data.shape[2:]
+        T, H, W = shape[2:]
         Tp, Hp, Wp = T // Pt, H // Ph, W // Pw
         if days_mask is not None:
             require_mask("daily_mask", daily_mask, daily_data.shape)
@@ -438,7 +436,9 @@ class SpatioTemporalModel(nn.Module):
         x = self.encoder(daily_data, daily_mask)  # (B, T'H'W', D)
         seen, place = self._seen(daily_mask), self.spatial_pe(Hp, Wp)  # (B, T', N), (N, D)
         x = self.mixer(x, self.temporal.pos(Tp), place, seen)  # (B, T'H'W', D)
-        unasked = days_mask if wanted is None else ~wanted
+        unasked = days_mask
+        if wanted is not None:
+            unasked = ~wanted if days_mask is None else days_mask | ~wanted
         if unasked is not None:  # a time patch has no weight when none of its days has
             unasked = unasked.view(-1, Tp, Pt).all(-1)  # (B, T')
         x, weights = self.temporal(x, Tp, Hp, Wp, unasked, seen, return_weights=True)

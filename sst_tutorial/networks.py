@@ -79,10 +79,10 @@ class Estimator(nn.Module):
         added = self.network(*inputs, skip, wanted)  # (B, H, W)
         return Estimate(self.scale * (guess.mean + added), self.scale * guess.mean)
 
-    def attention(self, anomaly, observed, ocean, exists) -> dict:
+    def attention(self, anomaly, observed, ocean, exists, wanted=None) -> dict:
         """Where a network with tokens looks, see `SpatioTemporalModel.attention`."""
         _, (channels, missing, _, no_such_day) = self._guess(anomaly, observed, ocean, exists)
-        return self.network.attention(channels, missing, no_such_day)
+        return self.network.attention(channels, missing, no_such_day, wanted)
 
     def _guess(self, anomaly, observed, ocean, exists, wanted=None):
         """The first guess, and the network's inputs in the published polarity of masks: data and
@@ -153,6 +153,7 @@ class UNet(nn.Module):
     """
 
     patch_size = (1, 4, 4)  # two halvings
+    answers_days = False  # nothing tells it which day is asked for
 
     def __init__(self, in_chans=1, skip_chans=0, width=40):
         super().__init__()

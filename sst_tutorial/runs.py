@@ -43,7 +43,7 @@ from sst_tutorial.weights import find_weights, load_weights, read_metadata, save
 need("train", "lightning_fabric")
 from lightning_fabric import Fabric, seed_everything  # noqa: E402
 
-TOGETHER = "SST_TUTORIAL_TOGETHER"  # folder:number, where so many runs wait for each other
+TOGETHER = "SST_TUTORIAL_TOGETHER"  # number:name:folder, where so many runs meet
 PATIENCE = 600  # seconds, after which a run starts without the others; not `Settings.patience`
 PROGRESS = "settings.json"  # the settings of a run that is not finished, for --resume
 CHECKPOINT = "checkpoint.safetensors"
@@ -152,9 +152,17 @@ def _estimator(settings: Settings) -> tuple[Estimator, tuple[dict, dict]]:
     """A new estimator, or the one of `settings.start`, and what its two slots were built from."""
     if settings.start is None:
         slots = settings.first_guess, settings.network
-        return build(*slots, settings.scale), slots
-    config = read_metadata(find_weights(settings.start))["config"]
-    return load_weights(settings.start), (config["first_guess"], config["network"])
+        estimator = build(*slots, settings.scale)
+    else:
+        config = read_metadata(find_weights(settings.start))["config"]
+        slots = config["first_guess"], config["network"]
+        estimator = load_weights(settings.start)
+    if settings.daily and not getattr(estimator.network, "answers_days", True):
+        raise ValueError(
+            f"daily={settings.daily}: network {slots[1]['name']!r} answers for whole months only; "
+            "leave daily away"
+        )
+    return estimator, slots
 
 
 def _open_data(settings: Settings) -> tuple[xr.Dataset | None, dict | None]:
@@ -278,7 +286,7 @@ def run_all(path, out=None, at_once: int = 1, device: str = "auto") -> int:
     for start in range(0, len(todo), at_once):
         wave = todo[start : start + at_once]
         with tempfile.TemporaryDirectory() as meeting, ThreadPoolExecutor(at_once) as pool:
-            meet = None if at_once == 1 else f"{meeting}:{len(wave)}"
+            meet = None if at_once == 1 else (Path(meeting), len(wave))
             done = pool.map(_one, wave, repeat(device), repeat(meet))
             failed += sum(code != 0 for code in done)
     for _, settings, folder in runs:
@@ -294,8 +302,9 @@ def _from_here(folder: Path) -> Path:
     return folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
 
 
-def _one(run, device: str, meet: str | None) -> int:
-    """Do one run in a process of its own; its exit status. meet: where runs side by side wait."""
+def _one(run, device: str, meet: tuple[Path, int] | None) -> int:
+    """Do one run in a process of its own; its exit status. meet: the folder where runs side by
+    side wait for each other, and how many they are."""
     file, settings, folder = run
     folder.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "sst_tutorial.cli", "train", "--settings", str(file)]
@@ -304,13 +313,14 @@ def _one(run, device: str, meet: str | None) -> int:
     if meet is None:
         print(f"{_from_here(folder)}:", flush=True)
         return subprocess.run(command).returncode
-    environment = os.environ | {TOGETHER: meet}
+    meeting, number = meet
+    environment = os.environ | {TOGETHER: f"{number}:{folder.name}:{meeting}"}
     with (folder / "output.txt").open("w") as output:
         code = subprocess.run(
             command, stdout=output, stderr=subprocess.STDOUT, env=environment
         ).returncode
     # The others need not wait for one that died.
-    Path(meet.rpartition(":")[0], f"ended {folder.name}").touch()
+    (meeting / folder.name).touch()
     last = (folder / "output.txt").read_text().strip().splitlines()[-1:]
     end = "done" if code == 0 else "FAILED"
     print(f"{_from_here(folder)}: {end}  {''.join(last)}", flush=True)
@@ -319,10 +329,10 @@ def _one(run, device: str, meet: str | None) -> int:
 
 def wait_for_the_others() -> None:
     """Return when all runs that were started side by side have come so far (or ended)."""
-    folder, _, number = os.environ.get(TOGETHER, "").rpartition(":")
-    if not folder:
+    if not os.environ.get(TOGETHER):
         return
-    Path(folder, f"ready {os.getpid()}").touch()
+    number, name, folder = os.environ[TOGETHER].split(":", 2)
+    Path(folder, name).touch()
     begin = time.monotonic()
     while len(list(Path(folder).iterdir())) < int(number) and time.monotonic() < begin + PATIENCE:
         time.sleep(0.1)

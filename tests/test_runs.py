@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 import shlex
 import subprocess
 import sys
@@ -447,7 +446,7 @@ def shell(monkeypatch):
                 read_settings(arguments["--settings"])[0], seed=int(arguments["--seed"])
             )
             if "env" in options:  # a folder to meet in, and how many will come
-                folder, _, number = options["env"][runs.TOGETHER].rpartition(":")
+                number, _, folder = options["env"][runs.TOGETHER].split(":", 2)
                 meetings.append((Path(folder).is_dir(), folder, int(number)))
             if "stdout" in options:
                 options["stdout"].write("step 1\nthe last word\n")
@@ -523,7 +522,7 @@ def test_failed_runs_are_counted(tmp_path, shell, at_once, capsys):
 
 
 def waiting(monkeypatch, folder, number):
-    monkeypatch.setenv(runs.TOGETHER, f"{folder}:{number}")
+    monkeypatch.setenv(runs.TOGETHER, f"{number}:mine-0:{folder}")
     thread = threading.Thread(target=runs.wait_for_the_others, daemon=True)
     thread.start()
     return thread
@@ -532,20 +531,20 @@ def waiting(monkeypatch, folder, number):
 def test_a_run_alone_does_not_wait(tmp_path, monkeypatch):
     monkeypatch.delenv(runs.TOGETHER, raising=False)
     runs.wait_for_the_others()
-    monkeypatch.setenv(runs.TOGETHER, f"{tmp_path}:1")
+    monkeypatch.setenv(runs.TOGETHER, f"1:mine-0:{tmp_path}")
     runs.wait_for_the_others()
-    assert [file.name for file in tmp_path.iterdir()] == [f"ready {os.getpid()}"]
+    runs.wait_for_the_others()  # the other processes of one run count once
+    assert [file.name for file in tmp_path.iterdir()] == ["mine-0"]
 
 
-@pytest.mark.parametrize("last", ["ready 1", "ended tiny-1"])
-def test_runs_wait_until_all_are_ready_or_have_ended(tmp_path, monkeypatch, last):
+def test_runs_wait_until_all_are_ready_or_have_ended(tmp_path, monkeypatch):
     folder = tmp_path / "with: a colon"
     folder.mkdir()
-    (folder / "ready 0").touch()
+    (folder / "other-0").touch()
     thread = waiting(monkeypatch, folder, 3)
     thread.join(0.3)
     assert thread.is_alive() and len(list(folder.iterdir())) == 2
-    (folder / last).touch()
+    (folder / "other-1").touch()
     thread.join(10)
     assert not thread.is_alive()
 
@@ -563,8 +562,8 @@ def test_one_that_fails_is_not_waited_for(tmp_path, shell):
     meeting = tmp_path / "meeting"
     meeting.mkdir()
     shell.failing = (0,)
-    assert runs._one(planned, "cpu", f"{meeting}:2") == 1
-    assert [file.name for file in meeting.iterdir()] == ["ended a-0"]
+    assert runs._one(planned, "cpu", (meeting, 2)) == 1
+    assert [file.name for file in meeting.iterdir()] == ["a-0"]
 
 
 def test_the_clock_starts_when_all_are_ready(tmp_path, monkeypatch):
@@ -623,3 +622,11 @@ def test_a_closed_pipe_does_not_stop_a_run(tmp_path):
 
 def test_settings_in_a_file_are_those_of_a_call(tmp_path):
     assert read_settings(write(tmp_path / "tiny.toml")) == [TINY]
+
+
+def test_a_network_for_whole_months_is_not_asked_for_days(tmp_path):
+    settings = settings_of("quick", daily=0.5, first_guess={"name": "gaussian"},
+                           network={"name": "unet"})  # fmt: skip
+    with pytest.raises(ValueError, match="daily=0.5: network 'unet' answers for whole months"):
+        train(settings, tmp_path / "out", accelerator="cpu")
+    assert not (tmp_path / "out").exists()
