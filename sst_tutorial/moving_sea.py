@@ -14,21 +14,19 @@ Units are km and days. Shapes: R runs, N x N cells, M = N/2 + 1 columns of a hal
 import math
 
 import numpy as np
-import pandas as pd
 import torch
 import torch.nn.functional as F
 import xarray as xr
 
 from sst_tutorial._checks import require
-from sst_tutorial.coast import ocean_mask
 from sst_tutorial.simulate import (
-    _CF_ATTRIBUTES,
-    FREEZING,
     M_PER_S,
     Range,
     _cell_centres,
     _grid,
+    as_dataset,
     climatological_sst,
+    dates,
 )
 
 EDDY_KM = 320.0  # wavelength of the ring in which eddies are made,
@@ -249,13 +247,7 @@ def moving_ocean(
     Raises ``ValueError`` for a region, a date or a setting out of range.
     """
     lat, lon = _cell_centres(lat, lon, shape)
-    _check_whole("days", days, 1)
-    try:
-        time = pd.date_range(start, periods=days)
-    except ValueError as error:
-        raise ValueError(
-            f"start must be a date like '2001-01-01', saw {start!r}; {error}"
-        ) from None
+    time = dates(start, days)
     region_km = [n * cell for n, cell in zip(shape, _grid(lat, lon)[0], strict=True)]
     require(
         max(region_km) <= WIDEST_KM,
@@ -268,18 +260,8 @@ def moving_ocean(
     sea = moving_anomalies(1, days, size, generator, device, cell_km, **anomaly)[0]  # (T,N,N)
     anomalies = _cut(sea, cell_km, region_km, shape).cpu().numpy()  # (T,H,W)
     mean = climatological_sst(lat, time.day_of_year)[:, :, None]  # (T,H,1)
-    ocean = ocean_mask(lat, lon)
-    sst = np.maximum(mean + anomalies, FREEZING).astype("float32")
-    sst[:, ~ocean] = np.nan
-    data = xr.Dataset(
-        {"sst": (("time", "lat", "lon"), sst), "ocean_mask": (("lat", "lon"), ocean)},
-        {"time": time, "lat": lat, "lon": lon},
-        {"Conventions": "CF-1.11", "title": "Simulated sea surface temperature"},
-    )
-    data.attrs["source"] = f"sst_tutorial.moving_sea.moving_ocean, seed {seed}"
-    for name, attributes in _CF_ATTRIBUTES.items():
-        data[name].attrs = dict(attributes)
-    return data
+    source = f"sst_tutorial.moving_sea.moving_ocean, seed {seed}"
+    return as_dataset(mean + anomalies, lat, lon, time, source)
 
 
 def _cut(sea, cell_km, region_km, shape):

@@ -310,16 +310,7 @@ def simulate_ocean(
     Raises ``ValueError`` for edges outside -90..90, an empty region, or a shape below 2 x 2.
     """
     lat, lon = _cell_centres(lat, lon, shape)
-    if not isinstance(days, (int, np.integer)) or days < 1:
-        raise ValueError(
-            f"days must be a whole number of at least 1, saw {days!r}; ask for more days"
-        )
-    try:
-        time = pd.date_range(start, periods=days)
-    except ValueError as error:
-        raise ValueError(
-            f"start must be a date like '2001-01-01', saw {start!r}; {error}"
-        ) from None
+    time = dates(start, days)
     cell_km, periodic = _grid(lat, lon)
     generator = torch.Generator(device).manual_seed(int(seed))
     settings = MIDLATITUDE | {"periodic_lon": periodic} | anomaly
@@ -327,15 +318,33 @@ def simulate_ocean(
     anomalies = anomalies[0].cpu().numpy()  # (T,H,W)
     mean = climatological_sst(lat, time.day_of_year)[:, :, None]  # (T,H,1)
     mean = mean + _standing_meanders(*shape, cell_km, periodic, generator)  # (T,H,W)
+    return as_dataset(mean + anomalies, lat, lon, time, f"sst_tutorial.simulate_ocean, seed {seed}")
+
+
+def dates(start, days: int) -> pd.DatetimeIndex:
+    """So many days from `start` on, or ValueError."""
+    if not isinstance(days, (int, np.integer)) or days < 1:
+        raise ValueError(
+            f"days must be a whole number of at least 1, saw {days!r}; ask for more days"
+        )
+    try:
+        return pd.date_range(start, periods=days)
+    except ValueError as error:
+        raise ValueError(
+            f"start must be a date like '2001-01-01', saw {start!r}; {error}"
+        ) from None
+
+
+def as_dataset(sst, lat, lon, time, source: str) -> xr.Dataset:
+    """Simulated sst (T, H, W) degC as a Dataset: nothing colder than ice, the coast cut out."""
     ocean = ocean_mask(lat, lon)
-    sst = np.maximum(mean + anomalies, FREEZING).astype("float32")
+    sst = np.maximum(sst, FREEZING).astype("float32")
     sst[:, ~ocean] = np.nan
     data = xr.Dataset(
         {"sst": (("time", "lat", "lon"), sst), "ocean_mask": (("lat", "lon"), ocean)},
         {"time": time, "lat": lat, "lon": lon},
-        {"Conventions": "CF-1.11", "title": "Simulated sea surface temperature"},
+        {"Conventions": "CF-1.11", "title": "Simulated sea surface temperature", "source": source},
     )
-    data.attrs["source"] = f"sst_tutorial.simulate_ocean, seed {seed}"
     for name, attributes in _CF_ATTRIBUTES.items():
         data[name].attrs = dict(attributes)
     return data
