@@ -270,8 +270,10 @@ def test_tiles_go_around_the_globe(n, tile, overlap):
     assert all(a + tile - b >= overlap for a, b in zip(starts, starts[1:], strict=False))
 
 
-def test_a_globe_of_one_tile_is_that_tile():
-    np.testing.assert_array_equal(_tiles(24, 32, 8, wraps=True), [np.arange(24)])
+def test_a_small_globe_has_two_tiles_and_no_seam():
+    whole, turned = _tiles(24, 32, 8, wraps=True)
+    np.testing.assert_array_equal(whole, np.arange(24))
+    np.testing.assert_array_equal(turned, np.roll(np.arange(24), 12))
 
 
 @pytest.mark.parametrize("wraps", [False, True])
