@@ -347,7 +347,7 @@ def _write(dataset, path: Path, command_line: str) -> None:
         for name, variable in dataset.data_vars.items()
         if variable.ndim > 1 and variable.dtype.kind in "fib"
     }
-    with _leaving_in_order():
+    with _undisturbed():
         handle, part = tempfile.mkstemp(".part", f".{path.name}.", path.parent)
         try:
             os.close(handle)
@@ -361,20 +361,24 @@ def _write(dataset, path: Path, command_line: str) -> None:
 
 
 @contextlib.contextmanager
-def _leaving_in_order():
-    """SIGTERM ends the program by an exception, so that what is half written is taken away."""
+def _undisturbed():
+    """Signals that end a program wait until the block is done.
 
-    def leave(number, frame):
-        raise SystemExit(128 + number)
-
-    if threading.current_thread() is not threading.main_thread():  # others get no signals
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, leave)
+    Killed inside it, a program would leave a temporary file behind; and an exception (Ctrl-C)
+    between two lines of xarray can leave a lock closed on which the program then waits for ever.
+    """
+    came = []
+    stops = [getattr(signal, s) for s in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, s)]
+    if threading.current_thread() is not threading.main_thread():
+        stops = []  # only the main thread gets signals
+    before = {stop: signal.signal(stop, lambda number, _: came.append(number)) for stop in stops}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for stop, handler in before.items():
+            signal.signal(stop, handler or signal.SIG_DFL)  # None: not one of Python
+        for number in came:
+            signal.raise_signal(number)
 
 
 def _umask() -> int:
