@@ -146,6 +146,8 @@ def _files(path) -> list[Path]:
             f"path is a {type(path).__name__}; pass a file, a folder, a list or an xarray.Dataset "
             "(of a DataArray: da.to_dataset(name='sst'))"
         )
+    elif path == "":
+        raise ValueError("path='' names no file; '.' is the folder one is in")
     elif "://" in str(path):
         raise ValueError(
             f"path={str(path)!r} is an address, not a file: open it with xarray.open_dataset or "
@@ -194,6 +196,7 @@ def _read(ds: xr.Dataset, where: str, variable: str | None, units: str | None) -
     names = {kind: _find_coordinate(ds, sst, kind, where) for kind in COORDINATE_NAMES}
     read_as, stated = _unit(sst, where, units)
     name, sst = sst.name, _three_axes(ds, sst, names, where)
+    sst = sst.astype(np.promote_types(sst.dtype, np.float32))  # 0.1 K are lost in half precision
     out = xr.Dataset({"sst": (sst - KELVIN if read_as == "K" else sst).astype("float32")})
     mask = _find_mask(ds, names, skip=name)
     if mask is not None:

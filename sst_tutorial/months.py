@@ -56,7 +56,9 @@ class Month:
                 f"ocean must be bool of shape {sst.shape[1:]}, True = sea, "
                 f"got {ocean.dtype} {ocean.shape}"
             )
-        sst = np.where(ocean & np.isfinite(sst), sst, np.nan)
+        gap = ~(ocean & np.isfinite(sst))
+        if sst.dtype.kind != "f" or (gap != np.isnan(sst)).any():  # a globe is 0.13 GB a copy
+            sst = np.where(gap, np.nan, sst)
         self._check_sea("sst", sst)
         prior = month_prior(sst, ocean) if self.prior is None else np.asarray(self.prior)
         self._check_field("prior", prior, sst.shape, ocean)
@@ -223,14 +225,10 @@ def month_of(daily: xr.Dataset, period: pd.Period, climatology=None, truth=None)
     here = daily["sst"].sel(time=daily.indexes["time"].to_period("M") == period)
     sst = np.full((len(days), *ocean.shape), np.nan, dtype=np.float32)  # (T, H, W)
     sst[here.indexes["time"].day - 1] = here.values
+    sst[~(ocean & np.isfinite(sst))] = np.nan
     if climatology is not None:
         climatology = climatology_for(climatology, days).values  # (T, H, W)
-    prior = month_prior(
-        np.where(ocean & np.isfinite(sst), sst, np.nan),
-        ocean,
-        climatology,
-        is_global(daily["lon"].values),
-    )
+    prior = month_prior(sst, ocean, climatology, is_global(daily["lon"].values))
     return Month(sst, ocean, prior, truth, daily["lat"].values, str(period))
 
 

@@ -69,7 +69,7 @@ def smooth_prior(sst, ocean, block=4, prior_count=20.0) -> np.ndarray:
     if not seen.any():
         return np.broadcast_to(np.float32(EMPTY_MONTH_DEGC), sst.shape)
     offset = np.float32(np.mean(sst, where=seen, dtype=float))  # keeps float32 sums exact
-    sst = (sst - offset).astype(np.float32)
+    sst = (sst - offset).astype(np.float32, copy=False)
     keep = seen
     for _ in range(2):
         total = torch.from_numpy(np.sum(sst, 0, where=keep))
@@ -173,6 +173,8 @@ def climatology_for(climatology, time) -> xr.DataArray:
             f"climatology has the axes {dict(climatology.sizes)}; it needs dayofyear of length "
             "366, as daily_climatology returns"
         )
+    if not np.array_equal(climatology.indexes.get("dayofyear"), np.arange(1, 367)):
+        raise ValueError("climatology must have the days 1 to 366, in order, on its axis dayofyear")
     time = pd.DatetimeIndex(np.atleast_1d(time)).as_unit("ns")
     day = xr.DataArray(time, dims="time", coords={"time": time}).dt.dayofyear
     picked = climatology.sel(dayofyear=day).drop_vars("dayofyear")
