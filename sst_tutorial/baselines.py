@@ -24,7 +24,7 @@ MAX_OBSERVATIONS = 20_000  # of one optimal interpolation: the matrix then takes
 
 
 def climatology_mean(month: Month) -> np.ndarray:
-    """The mean of the prior: what is known before looking."""
+    """The mean of the prior: what is known before any observation."""
     return month.complete(0.0)
 
 

@@ -117,14 +117,15 @@ def _main(argv: list[str] | None) -> int:
         except KeyboardInterrupt:
             _say("interrupted; no output was left half written")
             return 130
-        except MemoryError as error:
-            _say(f"error: out of memory ({error}); choose fewer months or a smaller region")
         except (ValueError, OSError, ImportError) as error:
             _say(f"error: {_with_options(str(error))}")
-        except RuntimeError as error:
-            if "NetCDF" not in str(error):
+        except (MemoryError, RuntimeError) as error:
+            if isinstance(error, MemoryError) or re.search("(out of|allocate) memory", str(error)):
+                _say(f"error: out of memory ({error}); choose fewer months or a smaller region")
+            elif "NetCDF" in str(error):
+                _say(f"error: {error}: an input breaks off or cannot be decoded; fetch it again")
+            else:
                 raise  # no mistake of the user: the traceback tells more
-            _say(f"error: {error}: an input breaks off or cannot be decoded; fetch it again")
         return 2
 
 
@@ -315,7 +316,7 @@ def _checked_output(path, overwrite: bool, *inputs, suffixes=(".nc", ".nc4")) ->
     if not os.access(folder, os.W_OK):
         raise ValueError(f"{path} cannot be written: no permission to write in {folder}")
     for other in inputs:
-        if other is not None and _reads(other, path):
+        if other and _reads(other, path):
             raise ValueError(
                 f"{path} is also an input ({other}), or would be one the next time; choose another "
                 "name for the output"
@@ -339,7 +340,7 @@ def _reads(given: str, path: Path) -> bool:
 
 def _write(dataset, path: Path, command_line: str) -> None:
     """Compressed NetCDF under a temporary name beside `path`, moved there when it is whole."""
-    path = path.resolve()  # the file itself, if a link leads to it
+    place = path.resolve()  # the file itself, if a link leads to it
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     dataset = dataset.assign_attrs(date_created=now, history=f"{now} {command_line}")
     encoding = {
@@ -347,17 +348,19 @@ def _write(dataset, path: Path, command_line: str) -> None:
         for name, variable in dataset.data_vars.items()
         if variable.ndim > 1 and variable.dtype.kind in "fib"
     }
+    part = None
     with _undisturbed():
-        handle, part = tempfile.mkstemp(".part", f".{path.name}.", path.parent)
         try:
+            handle, part = tempfile.mkstemp(".part", f".{place.name}.", place.parent)
             os.close(handle)
             dataset.to_netcdf(part, engine="netcdf4", encoding=encoding)
             os.chmod(part, 0o666 & ~_umask())  # mkstemp makes private files
-            os.replace(part, path)
-        except RuntimeError as error:  # of the NetCDF library
+            os.replace(part, place)
+        except (OSError, RuntimeError) as error:  # the latter from the NetCDF library
             raise OSError(f"{path} cannot be written ({error}); is the disk full?") from error
         finally:
-            Path(part).unlink(missing_ok=True)
+            if part is not None:
+                Path(part).unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -750,7 +753,8 @@ def _add_evaluate(commands) -> None:
         "--months",
         choices=("benchmark", "simulated"),
         default="benchmark",
-        help="48 months off Tasmania, or simulated seas that need no data (%(default)s)",
+        help="48 months of real analyses off Tasmania under borrowed clouds, or simulated seas, "
+        "which need no data (%(default)s)",
     )
     p.add_argument(
         "--regime", choices=("cloudy", "clear", "both"), default="both", help="(%(default)s)"
@@ -793,15 +797,16 @@ def _warn_of_test_years(model) -> None:
     from sst_tutorial.benchmark import TEST_YEARS
     from sst_tutorial.weights import find_weights, read_metadata
 
-    years = read_metadata(find_weights(model))["about"].get("years") or {}
+    years = read_metadata(find_weights(model))["about"].get("years")
     first, last = TEST_YEARS
-    for name, (begin, end) in years.items():
-        if begin <= last and first <= end:
-            warnings.warn(
-                f"--model {model} saw {begin}-{end} ({name}), the benchmark is {first}-{last}: if "
-                "its data were those of the benchmark, the score says nothing",
-                stacklevel=2,
-            )
+    for name, span in years.items() if isinstance(years, dict) else ():
+        match span:  # anything may stand there
+            case [int(begin), int(end)] if begin <= last and first <= end:
+                warnings.warn(
+                    f"--model {model} saw {begin}-{end} ({name}), the benchmark is {first}-{last}: "
+                    "if its data were those of the benchmark, the score says nothing",
+                    stacklevel=2,
+                )
 
 
 if __name__ == "__main__":

@@ -284,7 +284,7 @@ def _interval(by_month):
 
 
 def _spectra_of(prediction, month):
-    """(wavenumber, PSD of truth, of prediction, of error), of departures from climatology."""
+    """(wavenumber, PSD of truth, of prediction, of error), of departures from the prior."""
     prior = month.prior_mean
     fields = (month.truth - prior, prediction - prior, prediction - month.truth)
     powers = [power_spectrum(field, month.ocean) for field in fields]

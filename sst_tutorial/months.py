@@ -222,9 +222,11 @@ def month_of(daily: xr.Dataset, period: pd.Period, climatology=None, truth=None)
     """
     days = pd.date_range(period.start_time, periods=period.days_in_month)
     ocean = daily["ocean_mask"].values
-    here = daily["sst"].sel(time=daily.indexes["time"].to_period("M") == period)
+    index = daily.indexes["time"]
+    begin, end = index.searchsorted([days[0], days[-1] + pd.Timedelta(days=1)])
+    here = daily["sst"].isel(time=slice(begin, end))  # a slice copies nothing
     sst = np.full((len(days), *ocean.shape), np.nan, dtype=np.float32)  # (T, H, W)
-    sst[here.indexes["time"].day - 1] = here.values
+    sst[index[begin:end].day - 1] = here.values
     sst[~(ocean & np.isfinite(sst))] = np.nan
     if climatology is not None:
         climatology = climatology_for(climatology, days).values  # (T, H, W)

@@ -23,7 +23,8 @@ from sst_tutorial.weights import find_weights, fingerprint, load_weights
 
 TILE = 32  # cells on a side of a tile: the size the shipped network was trained on
 OVERLAP = 8  # cells over which two neighbours are blended
-TILES_AT_ONCE = {"cpu": 4}  # what they need stays in its cache; elsewhere 16
+TILES_AT_ONCE = 16
+ON_ONE_CORE = 4  # tiles at once: what they need then stays in its cache
 
 
 def reconstruct(daily, model=None, climatology=None) -> xr.Dataset:
@@ -177,7 +178,8 @@ def _tiled(estimator, month: Month, wraps: bool, tile=TILE, overlap=OVERLAP) -> 
     rows, cols = _tiles(H, tile, overlap), _tiles(W, tile, overlap, wraps)
     window = np.outer(_window(len(rows[0]), overlap), _window(len(cols[0]), overlap))  # (h, w)
     total, weight = np.zeros((2, H, W)), np.zeros((H, W))
-    at_once = TILES_AT_ONCE.get(estimator.network.last.weight.device.type, 16)
+    alone = estimator.network.last.weight.device.type == "cpu" and torch.get_num_threads() == 1
+    at_once = ON_ONE_CORE if alone else TILES_AT_ONCE
     waiting = []
     for r in rows:
         for c in cols:

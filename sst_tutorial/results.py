@@ -46,7 +46,7 @@ def is_done(folder: Path, settings: Settings) -> bool:
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
         return bool(record["done"]) and read_settings(path) == [settings]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return False  # missing, unfinished, or written by another version
 
 

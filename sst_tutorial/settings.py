@@ -92,7 +92,7 @@ def _read_toml(path: Path) -> dict:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ValueError(f"{path}: no such settings file; check the name") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"{path} is not a TOML file ({error}); see the presets") from error
 
 
@@ -102,7 +102,7 @@ def _read_record(path: Path) -> dict:
         found = record.get("format")
     except FileNotFoundError:
         raise ValueError(f"{path}: no such record; check the name") from None
-    except (ValueError, AttributeError) as error:
+    except (ValueError, AttributeError, RecursionError) as error:
         raise ValueError(f"{path} is not the record of a run ({error})") from error
     if found != RECORD_FORMAT or not isinstance(record.get("settings"), dict):
         raise ValueError(

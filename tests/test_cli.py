@@ -3,6 +3,7 @@
 import importlib.metadata
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ import torch
 import xarray as xr
 
 from sst_tutorial import cli, evaluation, runs
+from sst_tutorial import weights as weights_module
 from sst_tutorial.benchmark import shared_data
 from sst_tutorial.data import open_sst
 from sst_tutorial.months import Month
@@ -431,7 +433,11 @@ def test_a_network_that_saw_the_years_of_the_benchmark_is_told(folder, run, eval
     assert run(*words, "--months", "simulated")[2] == ""
 
 
-@pytest.mark.parametrize("about", [{}, {"years": None}, {"years": {"train": [1982, 2012]}}])
+@pytest.mark.parametrize(
+    "about",
+    [{}, {"years": None}, {"years": {"train": [1982, 2012]}}, {"years": [2013, 2016]}]
+    + [{"years": {"train": span}} for span in (2014, [2014], ["2013", "2016"], None)],
+)
 def test_a_network_that_did_not_is_not(folder, run, evaluated, about):
     save_tiny("unseen.safetensors", **about)
     words = ["evaluate", "--methods", "network", "--model", "unseen.safetensors"]
@@ -445,6 +451,16 @@ def test_a_closed_pipe_stops_nothing(folder, buffered):
     command = [sys.executable, "-m", "sst_tutorial.cli", "simulate", "s.nc", "--days", "2"]
     assert into_a_closed_pipe([*command, "--shape", "8", "8", "--truth", "t.nc"], buffered)
     assert sorted(os.listdir(folder)) == ["in.nc", "s.nc", "t.nc"]
+
+
+@pytest.mark.parametrize("closed", ["2>&1 | true", ">&-", "2>&-", ">&- 2>&-"])
+def test_nobody_needs_to_listen(folder, closed):
+    """Neither warnings nor what is printed need anybody who reads them."""
+    dataset(days=10).to_netcdf("part.nc")  # this gives a warning
+    command = f"{sys.executable} -m sst_tutorial.cli reconstruct part.nc out.nc {closed}"
+    done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True)
+    assert done.returncode == 0 and "Traceback" not in done.stderr
+    assert open_sst("out.nc").sizes["time"] == 1
 
 
 @pytest.mark.parametrize("words", [["--help"], ["run", "--help"], ["--version"]])
@@ -522,6 +538,11 @@ def fill_in_climatology(path):
     climatology = daily_climatology(open_sst(years))
     climatology[:, 4, 4] = -999.0
     climatology.to_netcdf(path / "clim.nc")
+
+
+def days_from_0(path):
+    climatology = daily_climatology(open_sst(dataset(days=366, start="2012-01-01", cover=0)))
+    climatology.assign_coords(dayofyear=np.arange(366)).to_netcdf(path / "clim.nc")
 
 
 def nan_weights(path):
@@ -606,6 +627,10 @@ MISTAKES = {  # name: (what makes the file, command line, words that the message
         ["--climatology in.nc", "year"],
     ),
     "other grid": (other_grid, "reconstruct in.nc out.nc --climatology clim.nc", ["same grid"]),
+    "days from 0": (
+        days_from_0, "reconstruct in.nc out.nc --climatology clim.nc", ["days 1 to 366"]
+    ),
+    "no name": (None, "reconstruct '' out.nc", ["path=''", "names no file"]),
     "no model": (None, "reconstruct in.nc out.nc --model best", ["'best'", "shipped"]),
     "fill in climatology": (
         fill_in_climatology,
@@ -639,6 +664,11 @@ MISTAKES = {  # name: (what makes the file, command line, words that the message
     "train network": (
         None, "train --out new --set network.name=perceptron", ["'perceptron'", "unet"]
     ),
+    "train first guess": (
+        None, "train --out new --set first_guess.name=gaussian --set first_guess.cells=wide",
+        ["'gaussian'", "cells must be like 1.2, got 'wide'"],
+    ),
+    "train skip": (None, "train --out new --set network.skip=yes", ["network.skip must be true"]),
     "train network option": (
         None, "train --out new --set network.layers=3", ["'transformer'", "layers"]
     ),
@@ -680,7 +710,7 @@ def test_a_mistake_is_one_line_and_status_2(what, folder, run):
     if prepare is not None:
         prepare(folder)
     before = set(os.listdir(folder))
-    status, out, err = run(*line.split())
+    status, out, err = run(*shlex.split(line))
     assert status == 2
     *warnings, error = err.splitlines()
     assert error.startswith("sst-tutorial: error: "), err
@@ -722,15 +752,125 @@ def test_ctrl_c(folder, run, monkeypatch):
     assert os.listdir(folder) == ["in.nc"]
 
 
-def test_a_full_disk_leaves_nothing_behind(folder, run, monkeypatch):
+@pytest.mark.parametrize(
+    "error", [OSError(28, "No space left on device"), RuntimeError("NetCDF: HDF error")]
+)
+@pytest.mark.parametrize("words", ["reconstruct in.nc out.nc", "simulate out.nc --days 2"])
+def test_a_full_disk_leaves_nothing_behind(folder, run, monkeypatch, error, words):
     def full(self, path, **_):
         open(path, "wb").write(b"half")
-        raise OSError(28, "No space left on device")
+        raise error
 
     monkeypatch.setattr(xr.Dataset, "to_netcdf", full)
-    status, _, err = run("reconstruct", "in.nc", "out.nc")
-    assert status == 2 and "No space left" in err
+    status, _, err = run(*words.split())
+    assert status == 2 and err.count("\n") == 1
+    assert err.startswith(f"sst-tutorial: error: out.nc cannot be written ({error}); is the disk f")
     assert os.listdir(folder) == ["in.nc"]
+
+
+def test_a_full_disk_is_told_by_the_other_writers(folder, run, evaluated, monkeypatch):
+    def full(*_):
+        raise weights_module.SafetensorError("No space left on device")
+
+    monkeypatch.setattr(weights_module, "save_file", full)
+    with pytest.raises(OSError, match="a.safetensors cannot be written.*is the disk full?"):
+        save_tiny("a.safetensors")
+    written = Path.write_text
+    monkeypatch.setattr(Path, "write_text", lambda _, text, **__: written(Path("/dev/full"), text))
+    status, _, err = run("evaluate", "--months", "simulated", "--out", "s.json")
+    assert status == 2 and "s.json cannot be written" in err
+    assert os.listdir(folder) == ["in.nc"]
+
+
+@pytest.mark.parametrize("stop, status", [("SIGTERM", -15), ("SIGINT", 130), ("SIGHUP", -1)])
+def test_a_signal_waits_until_the_file_is_whole(folder, stop, status):
+    """Killed while it writes, the program leaves a whole file and no temporary one."""
+    program = (
+        "import os, signal, sys, xarray as xr\n"
+        "from sst_tutorial import cli\n"
+        "write = xr.Dataset.to_netcdf\n"
+        "def slow(self, path, **words):\n"
+        f"    os.kill(os.getpid(), signal.{stop})\n"
+        "    write(self, path, **words)\n"
+        "xr.Dataset.to_netcdf = slow\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # ignored in the background
+        "sys.exit(cli.main(['simulate', 's.nc', '--days', '2', '--shape', '8', '8']))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == status, done.stderr
+    assert "Traceback" not in done.stderr
+    assert sorted(os.listdir(folder)) == ["in.nc", "s.nc"]
+    assert open_sst("s.nc").sizes["time"] == 2
+
+
+@pytest.mark.parametrize(
+    "error, text",
+    [
+        (MemoryError("Unable to allocate 9 EiB"), "out of memory (Unable to allocate 9 EiB)"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "out of memory (DefaultCPU"),
+        (torch.OutOfMemoryError("CUDA out of memory."), "out of memory (CUDA"),
+        (RuntimeError("NetCDF: HDF error"), "an input breaks off or cannot be decoded"),
+    ],
+)
+def test_what_the_libraries_cannot_do_is_one_line(folder, run, monkeypatch, error, text):
+    from sst_tutorial import reconstruction
+
+    def fails(*_):
+        raise error
+
+    monkeypatch.setattr(reconstruction, "month_of", fails)
+    status, _, err = run("reconstruct", "in.nc", "out.nc")
+    assert status == 2 and err.count("\n") == 1 and text in err
+    monkeypatch.setattr(reconstruction, "month_of", lambda *_: torch.zeros(2) @ torch.zeros(3))
+    with pytest.raises(RuntimeError, match="inconsistent tensor size"):  # a fault of the package
+        run("reconstruct", "in.nc", "out.nc")
+
+
+def test_ctrl_c_while_words_are_read(run, monkeypatch):
+    def interrupted():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "_parser", interrupted)
+    status, _, err = run("doctor")
+    assert (status, err) == (130, "sst-tutorial: interrupted; no output was left half written\n")
+
+
+def test_no_output_is_an_input(folder, run):
+    """Neither the file itself by another way, nor one among many, nor one of the next time."""
+    (folder / "days").mkdir()
+    for name in ("a", "b"):
+        dataset(start={"a": "2016-02-01", "b": "2016-03-01"}[name]).to_netcdf(f"days/{name}.nc")
+    (folder / "link.nc").symlink_to("in.nc")
+    (folder / "elsewhere").symlink_to("days")
+    (folder / "days" / "far.nc").symlink_to(folder / "in.nc")
+    before = {path: path.read_bytes() for path in folder.rglob("*.nc")}
+    for given, output in (
+        ("in.nc", "link.nc"),
+        ("link.nc", "in.nc"),
+        ("i?.nc", "in.nc"),
+        ("days", "days/a.nc"),
+        ("days", "days/new.nc"),
+        ("days", "elsewhere/new.nc"),
+        ("days", "in.nc"),
+        ("days/*.nc", "days/new.nc"),
+        (".", "out.nc"),
+    ):
+        status, _, err = run("reconstruct", given, output, "--overwrite")
+        assert status == 2 and f"{output} is also an input ({given})" in err, (given, output, err)
+    assert {path: path.read_bytes() for path in folder.rglob("*.nc")} == before
+    (folder / "days" / "far.nc").unlink()
+    for given in ("days", "days/*.nc", "*/*.nc"):
+        assert run("reconstruct", given, "out.nc", "--overwrite")[0] == 0
+
+
+def test_an_output_goes_where_its_link_leads(folder, run):
+    (folder / "there").mkdir()
+    (folder / "out.nc").symlink_to("there/real.nc")
+    assert run("reconstruct", "in.nc", "out.nc")[0] == 0
+    assert (folder / "out.nc").is_symlink() and os.listdir("there") == ["real.nc"]
+    (folder / "lost.nc").symlink_to("nowhere/real.nc")
+    status, _, err = run("reconstruct", "in.nc", "lost.nc")
+    assert status == 2 and "lost.nc cannot be written: there is no folder" in err
 
 
 def test_warnings_are_one_line_each(folder, run):

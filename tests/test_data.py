@@ -48,6 +48,23 @@ def test_the_contract(tmp_path):
     xr.testing.assert_equal(open_sst(tmp_path / "b.nc"), out)  # what it makes, it reads
 
 
+@pytest.mark.parametrize("kind", ["float16", "float32", "float64", "int16"])
+def test_kelvin_of_any_precision(kind):
+    """Half precision knows 288 K, not 273.15: what is subtracted must not be rounded to it."""
+    ds = sea()
+    ds["sst"] = (ds["sst"].fillna(15).round() + 273).astype(kind).assign_attrs(units="K")
+    expected = ds["sst"].astype("float64") - 273.15
+    np.testing.assert_allclose(open_sst(ds)["sst"], expected, rtol=0, atol=3e-5)
+
+
+def test_an_empty_name_is_not_the_folder_one_is_in(tmp_path, monkeypatch):
+    sea().to_netcdf(tmp_path / "a.nc")
+    monkeypatch.chdir(tmp_path)
+    assert open_sst(".").sizes["time"] == 3
+    with pytest.raises(ValueError, match="path='' names no file"):
+        open_sst("")
+
+
 # ---------------------------------------------------------------- the variable
 
 

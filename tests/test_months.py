@@ -55,6 +55,17 @@ def test_a_month_forgets_land_and_infinity():
     assert sst[0, 0, 0] == 12.0  # the caller's array is left alone
 
 
+@pytest.mark.parametrize("kind", [int, "float16", "float32", "float64"])
+def test_what_a_month_is_made_of_stays_as_it_is(kind):
+    """An array that is clean already is not copied, any other is not touched."""
+    sst, ocean = np.full((3, 2, 2), 15).astype(kind), np.array([[True, False], [True, True]])
+    before = sst.copy()
+    month = Month(sst, ocean)
+    np.testing.assert_array_equal(sst, before)
+    assert month.sst.dtype.kind == "f" and np.isnan(month.sst[:, 0, 1]).all()
+    assert month.observed.sum() == 9
+
+
 def test_kelvin_on_land_or_under_land_is_no_error():
     sst, ocean = sea()
     sst[:, 0, 0] = 288.0
@@ -403,6 +414,18 @@ def warming_year():
     )
     axes = {"dayofyear": np.arange(1, 367), "lat": axes["lat"], "lon": axes["lon"]}
     return daily, xr.DataArray(season, axes)
+
+
+def test_month_of_leaves_the_series_as_it_is(series):
+    gappy = series[0].copy(deep=True)
+    gappy["ocean_mask"][0, 0] = False  # what stands on land is forgotten, in the month only
+    before = gappy.copy(deep=True)
+    for period in gappy.indexes["time"].to_period("M").unique():
+        month = month_of(gappy, period)
+        assert np.isnan(month.sst[:, 0, 0]).all()
+    xr.testing.assert_identical(gappy, before)
+    absent = month_of(gappy, pd.Period("1999-03"))
+    assert absent.sst.shape[0] == 31 and not absent.observed.any()
 
 
 def test_month_of_takes_the_climatology_of_its_days():

@@ -181,6 +181,12 @@ def test_climatology_for_days_of_any_year():
     daily = years_of_sea()
     anomaly = daily["sst"] - climatology_for(clim, daily["time"])  # aligns by coordinate
     assert anomaly.shape == daily["sst"].shape
+    for days in (np.arange(366), np.arange(366, 0, -1)):
+        other = clim.assign_coords(dayofyear=days)
+        with pytest.raises(ValueError, match="must have the days 1 to 366, in order"):
+            climatology_for(other, time)
+    with pytest.raises(ValueError, match="must have the days 1 to 366, in order"):
+        climatology_for(clim.drop_vars("dayofyear"), time)
     with pytest.raises(ValueError, match="needs dayofyear of length 366"):
         climatology_for(daily["sst"], time)
 

@@ -155,6 +155,7 @@ def test_a_record_may_say_more(read):
         ("[1, 2]", "is not the record of a run"),
         ("3", "is not the record of a run"),
         ("{", "is not the record of a run"),
+        ("[" * 100_000, "is not the record of a run"),
         ("", "is not the record of a run"),
         (record(Settings()).replace('"steps"', '"passes"'), "unknown setting 'passes'"),
     ],
@@ -221,6 +222,7 @@ WRONG = {  # text of the file: what the message says
     'seeds = ["a"]': "seed='a' must be of type int",
     "seeds = [1, true]": "seed=True must be of type int",
     "steps = ": "is not a TOML file.*see the presets",
+    f"steps = {'[' * 100_000}": "is not a TOML file",
     "steps = 3\nsteps = 4": "is not a TOML file",
 }
 

@@ -1,13 +1,15 @@
 """Weights: what ships gives the numbers it always gave, and what is broken is refused."""
 
 import json
+import warnings
 
 import numpy as np
 import pytest
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from sst_tutorial import weights
 from sst_tutorial.benchmark import benchmark_folder, benchmark_months
 from sst_tutorial.evaluation import score_months
 from sst_tutorial.networks import build
@@ -182,13 +184,36 @@ META = {
         ({"config": json.dumps(OF_TWO_SLOTS | {"scale": "big"})}, "w.safetensors: "),
         ({"config": json.dumps(OF_TWO_SLOTS | {"scale": 0})}, "scale must be a positive number"),
         ({}, "another architecture"),
+        ({"config": "[" * 100_000}, "damaged metadata"),
+        ({"about": "[" * 100_000}, "damaged metadata"),
+        *(
+            ({"config": json.dumps(OF_TWO_SLOTS | {slot: table | {key: value}})}, text)
+            for slot, table, key, value, text in (
+                ("first_guess", GAUSSIAN, "cells", "wide", "cells must be like 1.2, got 'wide'"),
+                ("first_guess", GAUSSIAN, "cells", [1], r"cells must be like 1.2, got \[1\]"),
+                ("first_guess", GAUSSIAN, "cells", 0, "cells and days must be positive"),
+                ("first_guess", GAUSSIAN, "cells", float("inf"), "cells must be like 1.2"),
+                ("first_guess", GAUSSIAN, "cells", float("nan"), "cells must be like 1.2"),
+                ("first_guess", GAUSSIAN, "days", None, "days must be like 3.0, got None"),
+                ("first_guess", GAUSSIAN, "days", 10**400, "days must be like 3.0"),
+                ("first_guess", {"name": "corrections"}, "adapt", "no", "adapt must be like False"),
+                ("network", TINY, "skip", "yes", "network.skip must be true or false"),
+                ("network", TINY, "spatial_depth", 10**9, "spatial_depth must be like 2"),
+                ("network", TINY, "embed_dim", 0, "cannot be built"),
+                ("network", TINY, "patch_size", [1, 4], r"patch_size must be like \(1, 4, 4\)"),
+            )
+        ),
+        ({"config": json.dumps(OF_TWO_SLOTS | {"scale": 10**400})}, "w.safetensors: "),
+        ({"config": json.dumps(OF_TWO_SLOTS | {"scale": [1]})}, "w.safetensors: "),
     ],
 )
 def test_tampered_metadata_is_refused(tmp_path, changes, text):
     path = tmp_path / "w.safetensors"
     save_file({"a": torch.zeros(1)}, str(path), META | changes)
-    with pytest.raises(ValueError, match=text):
+    with warnings.catch_warnings(), pytest.raises(ValueError, match=text) as error:
+        warnings.simplefilter("error")
         load_weights(path)
+    assert "\n" not in str(error.value) and str(path) in str(error.value)
 
 
 def test_tampered_metadata_of_format_1_is_refused(tmp_path):
@@ -211,6 +236,41 @@ def test_a_changed_number_is_noticed(tmp_path):
     path.write_bytes(content)
     with pytest.raises(ValueError, match="sha256 differs"):
         load_weights(path)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_other_precisions_are_read(tmp_path, dtype):
+    path, estimator = tmp_path / "w.safetensors", saved(tmp_path / "full.safetensors")
+    save_weights(path, build(GAUSSIAN, TINY).to(dtype), GAUSSIAN, TINY, {})
+    assert {p.dtype for p in load_weights(path).parameters()} == {torch.float32}
+    save_weights(path, estimator.to(dtype), GAUSSIAN, TINY, {})
+    mean = load_weights(path)(*made_up_months()).mean
+    expected = load_weights(tmp_path / "full.safetensors")(*made_up_months()).mean
+    torch.testing.assert_close(mean, expected, rtol=0.1, atol=0.1)
+
+
+@pytest.mark.parametrize("dtype", [torch.complex64, torch.float8_e4m3fn])
+def test_numbers_of_odd_kinds_end_in_no_traceback(tmp_path, dtype):
+    path = tmp_path / "w.safetensors"
+    state = {"a": torch.ones(2).to(dtype)}
+    save_file(state, str(path), META | {"sha256": fingerprint(state)})
+    with pytest.raises(ValueError, match="w.safetensors holds"):
+        load_weights(path)
+
+
+def test_a_file_of_weights_is_whole_or_absent(tmp_path, monkeypatch):
+    def full(tensors, path, metadata):
+        open(path, "wb").write(b"half")
+        raise SafetensorError("No space left on device")
+
+    saved(tmp_path / "old.safetensors")
+    before = (tmp_path / "old.safetensors").read_bytes()
+    monkeypatch.setattr(weights, "save_file", full)
+    for name in ("old", "new"):
+        with pytest.raises(OSError, match=f"{name}.safetensors cannot be written .No space left"):
+            saved(tmp_path / f"{name}.safetensors")
+    assert [p.name for p in tmp_path.iterdir()] == ["old.safetensors"]
+    assert (tmp_path / "old.safetensors").read_bytes() == before
 
 
 def test_numbers_that_are_not_finite_are_refused(tmp_path):
