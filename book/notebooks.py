@@ -2,6 +2,7 @@
 
     python book/notebooks.py run [paths]      execute, clean, stamp with a hash of the code
     python book/notebooks.py check [paths]    print every broken rule, exit status 1 if any
+    python book/notebooks.py same [paths]     execute without real data: are the texts the same?
     python book/notebooks.py address          copy the repository address everywhere it is shown
 
 Without paths, all chapters, as _toc.yml orders them. `definitions` gives tests the classes that
@@ -15,8 +16,10 @@ import datetime
 import hashlib
 import io
 import math
+import os
 import re
 import sys
+import tempfile
 import time
 import tomllib
 from pathlib import Path
@@ -55,6 +58,7 @@ import torch
 
 import sst_tutorial
 from sst_tutorial.coast import use_shipped_coastline
+from sst_tutorial.exercises import check
 
 use_shipped_coastline()  # maps need no network
 torch.manual_seed(0)
@@ -67,6 +71,9 @@ DIRTY = {
     "a memory address": r"\b0x[0-9a-f]{6,}",
     "a progress bar": r"\r|\d%\|| it/s",
 }
+REAL_DATA = re.compile(
+    r"\b(?:shared_data|data_file|benchmark_(?:folder|months|module)|open_sst|SST_TUTORIAL_DATA)\b"
+)
 VAGUE_START = re.compile(
     r"(?:an? |the )?(?:figure|plot|image|picture|chart|graph|photo)s?(?: of| showing| that|:|$)",
     flags=re.I,
@@ -135,7 +142,7 @@ def output_texts(cell):
     for output in cell.outputs:
         if output.output_type == "stream":
             yield output.text
-        for kind, value in output.get("data", {}).items():
+        for kind, value in sorted(output.get("data", {}).items()):
             if kind in ("text/plain", "text/html"):
                 yield value
 
@@ -156,6 +163,10 @@ def fill_shared_cells(notebook, path):
         if "hide-cell" in tags(cell):  # collapsed in Colab and in JupyterLab as on the site
             cell.metadata["cellView"] = "form"
             cell.metadata["jupyter"] = {"source_hidden": True}
+        if "hide-output" in tags(cell):  # the answer to a prediction
+            cell.metadata["jupyter"] = {"outputs_hidden": True}
+            prompts = {"code_prompt_show": "Show what happens", "code_prompt_hide": "Hide it"}
+            cell.metadata.setdefault("mystnb", {}).update(prompts)
         if "solution" in tags(cell):
             prompts = {"code_prompt_show": "Show a solution", "code_prompt_hide": "Hide it"}
             cell.metadata.setdefault("mystnb", {}).update(prompts)
@@ -243,6 +254,7 @@ def run(path):
     seconds, memory = execute(notebook, path)
     for complaint in clean(notebook):
         print(f"{path.name}: stderr, not stored: {complaint.strip()}")
+    notebook = with_newer_text(notebook, path)
     stamp(notebook, seconds, memory)
     nbformat.write(notebook, path)
     print(f"{path.name}: {seconds:.1f} s, {memory:.2f} GB, {path.stat().st_size / 1000:.0f} kB")
@@ -251,13 +263,59 @@ def run(path):
     return problems(path) + ["an output shows the date of today"] * dated
 
 
+def with_newer_text(notebook, path):
+    """Put the outputs into the file as it is now: text may have been edited during the run."""
+    newer = nbformat.read(path, as_version=4)
+    newer.nbformat, newer.nbformat_minor = 4, 5
+    fill_shared_cells(newer, path)
+    if code_hash(newer) != code_hash(notebook):
+        raise RuntimeError(f"the code of {path.name} was changed while it ran: run it again")
+    for cell, ran in zip(code_cells(newer), code_cells(notebook), strict=True):
+        cell.outputs, cell.execution_count = ran.outputs, ran.execution_count
+    return newer
+
+
+def same(path):
+    """Execute without the real data; return where a page then says something else.
+
+    Seconds differ from run to run and are not compared, nor are cells tagged 'timing'.
+    """
+    stored, fresh = (nbformat.read(path, as_version=4) for _ in range(2))
+    with tempfile.TemporaryDirectory() as empty:
+        os.environ["SST_TUTORIAL_DATA"] = empty
+        execute(fresh, path)
+    clean(fresh)
+    return [
+        f"cell {number} says something else without the real data: {now!r} for {then!r}"
+        for number, (a, b) in enumerate(zip(stored.cells, fresh.cells, strict=True), start=1)
+        if a.cell_type == "code" and "timing" not in tags(a)
+        for then, now in [differing(text_of(a), text_of(b))]
+        if then != now
+    ]
+
+
+def text_of(cell):
+    """The text of a cell's outputs without what cannot repeat: seconds and drawn pixels."""
+    text = re.sub(r"data:image/[^\"']+", "", "".join(output_texts(cell)))
+    return re.sub(r"\d[\d.,]*(?= ?m?s\b)", "#", text)
+
+
+def differing(then, now):
+    """The first lines in which two texts differ, or two equal ones."""
+    pairs = zip(f"{then}\n".splitlines(), f"{now}\n".splitlines(), strict=False)
+    if then.count("\n") != now.count("\n"):
+        return f"{then.count(chr(10))} lines", f"{now.count(chr(10))} lines"
+    return next(((a, b) for a, b in pairs if a != b), ("", ""))
+
+
 # ---- check ------------------------------------------------------------------------------
 
 
 def problems(path):
     """Return what is wrong with the notebook at `path`, one sentence each; empty when fine."""
     notebook = nbformat.read(path, as_version=4)
-    rules = [skeleton, shared_cells, freshness, code_style, outputs, alt_texts, exercises]
+    rules = [skeleton, shared_cells, freshness, code_style, without_data, outputs, alt_texts,
+             predictions, exercises]
     found = [problem for rule in rules for problem in rule(notebook, path)]
     size = path.stat().st_size
     if size > MAX_BYTES:
@@ -312,6 +370,14 @@ def code_style(notebook, path):
         for line in cell.source.splitlines():
             if len(line) > MAX_COLUMNS:
                 yield f"cell {number}: over {MAX_COLUMNS} columns ({len(line)}): {line.strip()}"
+
+
+def without_data(notebook, path):
+    """A page is the same with and without the real data: what runs on it is simulated, and what
+    is real comes from experiments/results."""
+    for number, cell in enumerate(notebook.cells, start=1):
+        if cell.cell_type == "code" and (found := REAL_DATA.search(cell.source)):
+            yield f"cell {number} asks for real data ({found[0]}): read a stored result instead"
 
 
 def outputs(notebook, path):
@@ -377,6 +443,19 @@ def nameless(html):
     return images + inputs
 
 
+def predictions(notebook, path):
+    """What a reader shall predict must not stand open one cell below the question."""
+    asked = None
+    for number, cell in enumerate(notebook.cells, start=1):
+        if cell.cell_type == "markdown" and re.search(r"\*\*(Predict|Guess first)", cell.source):
+            asked = number
+        elif cell.cell_type == "code" and asked:
+            if "hide-output" not in tags(cell):
+                yield f"cell {number} shows the answer to the prediction of cell {asked}: " \
+                      "give it the tag 'hide-output'"
+            asked = None
+
+
 def exercises(notebook, path):
     titles = [t for t in headings(notebook, 3) if t.startswith("Exercise")]
     if not 3 <= len(titles) <= 5:
@@ -390,6 +469,8 @@ def exercises(notebook, path):
     if text.count("**Expected:**") < len(titles):
         yield "an exercise does not say '**Expected:** ...'"
     rows = zip(titles, *groups.values(), strict=True)
+    if not any("guess_" in cell.source for cell in groups["exercise"]):
+        yield "no exercise asks to predict, change one thing, run and decide (guess_1 = ...)"
     for number, (title, *cells) in enumerate(rows, start=1):
         if not title.startswith(f"Exercise {number}: "):
             yield f"exercise {number} is called {title!r}"
@@ -406,15 +487,16 @@ def exercise(number, stub, solution, check):
         yield f"exercise {number}: {answer} {shapes[0]} does not match {solved} {shapes[1]}"
     if "..." not in stub.source:
         yield f"exercise {number}: the stub leaves nothing to do ('...')"
-    if not all(word in check.source for word in (answer, solved, "assert ")):
-        yield f"exercise {number}: the check needs {answer}, {solved} and an assert"
+    if not re.search(rf"\bcheck\(\s*{answer}, {solved},", check.source):
+        yield f"exercise {number}: the check needs check({answer}, {solved}, ...)"
+    shown = "".join(text for cell in (stub, solution, check) for text in output_texts(cell))
+    if shown != f"Exercise {number}: not tried yet.\n":
+        yield f"exercise {number}: an untouched page should show 'not tried yet' and no more"
 
 
 def shape_of(source, name):
-    """Return what `name` is at the top of a cell: 'value', its parameters, or None."""
+    """Return what `name` is at the top of a cell: its parameters, 'class', or None."""
     for node in ast.parse(TransformerManager().transform_cell(source)).body:
-        if isinstance(node, ast.Assign) and name in (getattr(t, "id", "") for t in node.targets):
-            return "value"
         if isinstance(node, ast.FunctionDef) and node.name == name:
             return f"({ast.unparse(node.args)})"
         if isinstance(node, ast.ClassDef) and node.name == name:
@@ -479,7 +561,7 @@ def spread_address():
 
 def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("what", choices=["run", "check", "address"])
+    parser.add_argument("what", choices=["run", "check", "same", "address"])
     parser.add_argument("paths", nargs="*", type=Path, help="notebooks; all chapters if none")
     options = parser.parse_args(arguments)
     if options.what == "address":
@@ -487,7 +569,7 @@ def main(arguments=None):
     paths = [p.resolve() for p in options.paths] or chapters()
     bad = 0
     for path in paths:
-        for problem in (run if options.what == "run" else problems)(path):
+        for problem in {"run": run, "check": problems, "same": same}[options.what](path):
             print(f"{path.name}: {problem}")
             bad += 1
     print(f"{len(paths)} notebooks, {bad} problems")

@@ -1,14 +1,14 @@
 """Which months may judge, and where their data lie.
 
-Four kinds of months, all `months.Month` with their truth: the validation years of a training
-series (choices are made there), the 48 months of the fixed benchmark (opened to report), simulated
-seas far from any training, and seas that move, with the truth of every day. Chapter *Judging a
-reconstruction*.
+Months with their truth: the validation years of a training series (choices are made there), the 48
+months of the fixed benchmark (opened to report), simulated seas far from any training, and seas
+that move. `exams.py` makes fixed, versioned lists of them. Chapter *Judging a reconstruction*.
 """
 
 import importlib.util
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ import pandas as pd
 import torch
 import xarray as xr
 
-from sst_tutorial.months import Month
+from sst_tutorial.months import DAYS, Month
 from sst_tutorial.moving_sea import moving_anomalies
 from sst_tutorial.prior import climatology_for
 from sst_tutorial.simulate import (
@@ -35,6 +35,7 @@ TEST_YEARS = (2013, 2016)  # of the benchmark: never trained on
 MOVING_VALIDATION, MOVING_TEST = 7_000_001, 7_000_002  # seeds of the seas that move
 MIDDLE_DAY = 15  # the 16th, of which a daily map is judged
 PRIOR_OF_MOVING = 15.0  # degC
+MOVING_SIDE, MOVING_APART = 128, 60  # cells of such a sea; days from one of its months to the next
 # Seas of the simulated months: far from Tasmania, both hemispheres, tropics to subpolar.
 REGIONS = {
     "North Atlantic": ((36.0, 44.0), (-50.0, -42.0)),
@@ -126,7 +127,8 @@ def validation_months(daily: xr.Dataset, climatology, clouds, draws: int, seed: 
     noise: an observing system simulation experiment.
 
     daily: `sst` (time, lat, lon) degC, NaN = land only. climatology: of `daily_climatology`.
-    clouds: (n, H, W) bool, True = observed; each day gets one of them.
+    clouds: (n, H, W) bool, True = observed; each day gets one of them. The first draw is the same
+    whatever their number.
     """
     rng = np.random.default_rng(seed)
     sst, lat = daily["sst"], daily["lat"].values
@@ -138,12 +140,30 @@ def validation_months(daily: xr.Dataset, climatology, clouds, draws: int, seed: 
         for month in period.unique():
             here = period == month
             truth = sst.values[here]
-            seen = clouds[rng.integers(len(clouds), size=len(truth))] & ocean
-            noisy = truth + NOISE * rng.standard_normal(truth.shape)
+            sea = _observed(truth, ocean, clouds, rng)
             mean = np.where(ocean, truth, 0.0).mean(0)
-            sea = np.where(seen, noisy, np.nan)
-            months.append(Month(sea, ocean, prior[here], mean, lat, f"{month}, clouds {draw}"))
+            name = f"{month}, clouds {draw}"
+            months.append(Month(sea, ocean, prior[here], mean, lat, name, truth))
     return months
+
+
+def _observed(truth, ocean, clouds, rng, stay=1):
+    """What is seen of the truth (T, H, W), with noise: each day gets one of the clouds (n, H, W),
+    True = observed, which then stay for so many days, the first of them for some of those."""
+    T = len(truth)
+    pick = rng.integers(len(clouds), size=T)
+    if stay > 1:
+        day = np.arange(T)
+        pick = pick[np.maximum(day - (day + rng.integers(stay)) % stay, 0)]
+    noisy = truth + NOISE * rng.standard_normal(truth.shape)
+    return np.where(clouds[pick] & ocean, noisy, np.nan)
+
+
+def under_lasting_clouds(month: Month, clouds, stay: int, rng) -> Month:
+    """The same month, of which the truth of each day is known, seen anew: each of the clouds
+    (n, H, W), True = observed, stays for `stay` days, while the noise is new each day."""
+    sst = _observed(month.truth_of_days, month.ocean, clouds, rng, stay)
+    return replace(month, sst=sst)
 
 
 def always_there(known, name: str):
@@ -176,10 +196,14 @@ def benchmark_months(regime="cloudy") -> list[Month]:
     _check_regime(regime)
     module = benchmark_module()
     climatology = module._climatology()
-    return [
-        Month(c.sst, c.ocean, climatology(c), truth, c.lat, str(c.time[0].astype("datetime64[M]")))
-        for c, truth in module.cases(regime)
-    ]
+    daily = module.open_sst(*map(str, TEST_YEARS))
+    months = []
+    for case, truth in module.cases(regime):
+        name = str(case.time[0].astype("datetime64[M]"))
+        days = daily.sel(time=case.time).values
+        prior = climatology(case)
+        months.append(Month(case.sst, case.ocean, prior, truth, case.lat, name, days))
+    return months
 
 
 def simulated_months(regime="cloudy", per_region=6, size=32, noise=NOISE, seed=1000) -> list[Month]:
@@ -209,40 +233,58 @@ def simulated_months(regime="cloudy", per_region=6, size=32, noise=NOISE, seed=1
     return months
 
 
-def moving_months(clouds=None, seed=MOVING_TEST, seas=6, size=32, device="cpu") -> list[Month]:
+def moving_fields(seed: int, seas=6, device="cpu", **sea) -> np.ndarray:
+    """Anomalies of which `moving_months` are cut: (seas, 2, 31, 128, 128) K, two months of each sea
+    that lie 29 days apart. sea: settings of `moving_anomalies`; its cells are of 8 km by default.
+
+    The same seed gives the same fields on the same kind of device. Turbulence amplifies rounding,
+    so that on another they are other months of the same sea.
+    """
+    generator = torch.Generator(device=device).manual_seed(seed)
+    days = MOVING_APART + DAYS
+    fields = moving_anomalies(seas, days, MOVING_SIDE, generator, device, **sea).cpu().numpy()
+    return np.stack([fields[:, start : start + DAYS] for start in (0, MOVING_APART)], 1)
+
+
+def moving_months(
+    clouds=None, seed=MOVING_TEST, seas=6, size=32, device="cpu", fields=None
+) -> list[Month]:
     """Months of 31 days of a sea that moves, cells of 8 km, apart from those used for training:
     two months of each sea, 16 windows of each month, 0.3 K of noise.
 
     clouds: (n, 32, 32) bool, True = observed, of which every day gets one of those that make the
     cloudy regime; None = simulated clouds. The prior is constant, the truth is known each day.
-    The same seed gives the same months on the same kind of device.
+    fields: of `moving_fields`; None = made from the same seed.
     """
-    generator = torch.Generator(device=device).manual_seed(seed)
-    days, side, apart = 31, 128, 60  # days between two months, so that they are two
-    fields = moving_anomalies(seas, apart + days, side, generator, device).cpu().numpy()
+    if fields is None:
+        fields = moving_fields(seed, seas, device)
     rng = np.random.default_rng(seed)
     if clouds is None:
         draw = torch.Generator().manual_seed(seed)
         cover = torch.full((64,), 0.91)
-        hidden = cloud_masks(64, days, size, size, cover, draw, cell_km=(8.0, 8.0))
+        hidden = cloud_masks(64, DAYS, size, size, cover, draw, cell_km=(8.0, 8.0))
         clouds = ~hidden.numpy().reshape(-1, size, size)
     else:
-        clouds = clouds[clouds.mean((1, 2)) < CLOUDY]
-        if len(clouds) == 0:
-            raise ValueError(f"clouds holds no day that sees less than {CLOUDY} of its cells")
+        clouds = cloudy(clouds)
     ocean, months = np.ones((size, size), bool), []
-    for sea, start in ((sea, start) for sea in range(seas) for start in (0, apart)):
-        month = PRIOR_OF_MOVING + fields[sea, start : start + days]
-        for row in range(0, side, size):
-            for col in range(0, side, size):
+    for sea, start in ((sea, start) for sea in range(len(fields)) for start in (0, 1)):
+        month = PRIOR_OF_MOVING + fields[sea, start].astype(np.float32)
+        for row in range(0, MOVING_SIDE, size):
+            for col in range(0, MOVING_SIDE, size):
                 truth = month[:, row : row + size, col : col + size]
-                seen = clouds[rng.integers(len(clouds), size=days)]
-                noisy = truth + NOISE * rng.standard_normal(truth.shape)
-                sst = np.where(seen, noisy, np.nan).astype(np.float32)
+                sst = _observed(truth, ocean, clouds, rng).astype(np.float32)
                 prior = np.full(truth.shape, PRIOR_OF_MOVING, np.float32)
-                name = f"sea {sea}, day {start}, window {row}, {col}"
+                name = f"sea {sea}, day {start * MOVING_APART}, window {row}, {col}"
                 months.append(Month(sst, ocean, prior, truth.mean(0), None, name, truth))
     return months
+
+
+def cloudy(clouds):
+    """Those of the clouds (n, H, W), True = observed, that make the cloudy regime."""
+    few = clouds[clouds.mean((1, 2)) < CLOUDY]
+    if len(few) == 0:
+        raise ValueError(f"clouds holds no day that sees less than {CLOUDY} of its cells")
+    return few
 
 
 def _check_regime(regime):

@@ -27,9 +27,15 @@ examples:
   sst-tutorial reconstruct "daily/2016*.nc" 2016.nc --month 2016-02 --month 2016-03
   sst-tutorial reconstruct daily.nc monthly.nc --climatology thirty_years_of_daily_maps.nc
   sst-tutorial reconstruct odd.nc monthly.nc --variable temp_skin --units K --overwrite
+  sst-tutorial reconstruct l3.nc monthly.nc --quality 3 --bias     more pixels, their bias removed
+  sst-tutorial reconstruct one.nc monthly.nc --date 2016-03-01     a file that has no time
+  sst-tutorial reconstruct weekly.nc monthly.nc --cadence 7        fields of seven days each
+  sst-tutorial reconstruct may.nc may_daily.nc --daily --model runs/mine
 
 OUTPUT.nc holds, for each calendar month: sst (monthly mean in degC, complete over the ocean, NaN
 on land), first_guess (the same without the network) and n_observed (days each cell was seen).
+With --daily it holds sst and first_guess of every day of these months, and observed (0 or 1); with
+--both also sst_mean_of_month, the mean of those maps.
 Give --climatology wherever there is one: the less a month saw, the more it matters."""
 
 SIMULATE = """\
@@ -75,11 +81,19 @@ examples:
   sst-tutorial evaluate --regime cloudy                the benchmark off Tasmania, if it is here
   sst-tutorial evaluate --months simulated --methods network gaussian "optimal interpolation"
   sst-tutorial evaluate --methods network --model runs/quick/weights.safetensors --out scores.json
+  sst-tutorial evaluate --months moving --validation --daily --methods gaussian "linear in time"
 
-On the benchmark: 48 months of real analyses under borrowed clouds, 2013-2016, kept to report by.
+exams for --months, and their groups for --regime:
+  smooth     48 months of real analyses off Tasmania, 2013-2016: cloudy, clear
+  lasting    the same under clouds that stay for "1 day", "2 days", 3, 4, 6, "8 days"
+  moving     192 windows of seas whose eddies and fronts travel: "8 km"
+  fine       real fine maps, judged by what was seen below moved clouds
+  elsewhere  seas and settings that no network here was trained on
+  simulated  simulated seas, which need no data: cloudy, clear
+Exams are opened to report; choose by their twins of other years or seeds, --validation.
 
-RMSE of monthly means in K with its 95 % interval, RMSE where a cell was seen on 3 days or fewer,
-bias, RMSE of gradients, cells resolved, and seconds a month."""
+RMSE of monthly means in K (or of maps of day 16, --daily) with its 95 % interval, RMSE where a cell
+was seen on 3 days or fewer, bias, RMSE of gradients, cells resolved, and seconds a month."""
 
 DOWNLOAD = """\
 examples:
@@ -155,11 +169,18 @@ def _say(message: str) -> None:
 
 def _with_options(message: str) -> str:
     """`units='K'`, as the functions say it to their callers, in the shell's words: `--units K`."""
-    return re.sub(r"\b(variable|units)='?([\w.]+)'?", r"--\1 \2", message)
+    message = re.sub(r"\bbias=True", "--bias", message)
+    options = "variable|units|quality|date|cadence|transform"
+
+    def option(found):  # '>=3' keeps its quotes, a shell would take it for a file
+        name, value = found.groups()
+        return f"--{name} {value if re.search('[<> ]', value) else value.strip(chr(39))}"
+
+    return re.sub(rf"\b({options})=('[^']*'|[\w.-]+)", option, message)
 
 
 def _show_warning(message, category, filename, lineno, file=None, line=None) -> None:
-    _say(f"warning: {message}")
+    _say(f"warning: {_with_options(str(message))}")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -221,8 +242,7 @@ def _add_reconstruct(commands) -> None:
         metavar="FILE",
         help="years of daily maps on the same grid, or a climatology (dayofyear, lat, lon) in degC",
     )
-    p.add_argument("--variable", help="the SST variable of INPUT, where its name leaves a doubt")
-    p.add_argument("--units", help="unit of INPUT, degC or K, where the file is wrong or silent")
+    _add_opening_options(p)
     p.add_argument(
         "--model", metavar="NAME|FILE", help="weights: name, file or run folder (default: shipped)"
     )
@@ -232,7 +252,49 @@ def _add_reconstruct(commands) -> None:
         metavar="YYYY-MM",
         help="only this month (or YYYY, this year); may be repeated (default: all of INPUT)",
     )
+    daily = p.add_mutually_exclusive_group()
+    daily.add_argument(
+        "--daily",
+        dest="maps",
+        action="store_const",
+        const="daily",
+        default="monthly",
+        help="complete daily maps instead of monthly means; needs weights that learned them",
+    )
+    daily.add_argument(
+        "--both",
+        dest="maps",
+        action="store_const",
+        const="both",
+        help="daily maps, and the mean of each month",
+    )
     p.add_argument("--overwrite", action="store_true", help="replace OUTPUT.nc if it exists")
+
+
+def _add_opening_options(p) -> None:
+    """What `open_sst` may be told of INPUT, for every command that reads one."""
+    p.add_argument("--variable", help="the variable of INPUT, where its name leaves a doubt")
+    p.add_argument("--units", help="unit of INPUT, degC or K, where the file is wrong or silent")
+    p.add_argument(
+        "--quality",
+        metavar="N",
+        help="lowest quality_level (highest qual_sst) to take, or 'none' for all (default: the two "
+        "best of its scale, such as quality_level >= 4, qual_sst <= 1)",
+    )
+    p.add_argument("--bias", action="store_true", help="subtract the sses_bias of INPUT")
+    p.add_argument("--date", metavar="YYYY-MM-DD", help="the day of INPUT, if it has no time")
+    p.add_argument(
+        "--cadence",
+        help="what one field of INPUT stands for: daily, monthly, or a number of days such as 8",
+    )
+    p.add_argument(
+        "--transform", choices=["log10"], help="of another variable before all else: log10"
+    )
+
+
+def _opening_options(a) -> dict:
+    names = ("variable", "units", "quality", "bias", "date", "cadence", "transform")
+    return {name: getattr(a, name) for name in names}
 
 
 def _reconstruct(a) -> None:
@@ -241,22 +303,23 @@ def _reconstruct(a) -> None:
     from sst_tutorial.reconstruction import reconstruct
 
     begin = time.perf_counter()
-    daily = _chosen_months(open_sst(a.input, a.variable, a.units), a.month)
+    daily = _chosen_months(open_sst(a.input, **_opening_options(a)), a.month)
     if a.climatology is None and not _saw_anything(daily):
         raise ValueError(
             f"{a.input} has no observation over the ocean; without --climatology there is nothing "
             "to reconstruct from"
         )
     climatology = None if a.climatology is None else _climatology(a.climatology)
-    monthly = reconstruct(daily, a.model, climatology)
-    _write(monthly, output, a.command_line)
-    ocean = monthly["sst"].notnull()
-    days = monthly["time"].dt.days_in_month
-    seen = float((monthly["n_observed"] * ocean).sum() / (days * ocean).sum().clip(min=1))
-    size = " x ".join(str(monthly.sizes[d]) for d in ("lat", "lon"))
+    maps = reconstruct(daily, a.model, climatology, a.maps)
+    _write(maps, output, a.command_line)
+    monthly = a.maps == "monthly"
+    ocean = int(maps["sst"][0].notnull().sum())
+    days = int(maps["time"].dt.days_in_month.sum()) if monthly else maps.sizes["time"]
+    seen = int(maps["n_observed" if monthly else "observed"].sum()) / max(1, days * ocean)
+    size = " x ".join(str(maps.sizes[d]) for d in ("lat", "lon"))
     print(
-        f"{output}: {monthly.sizes['time']} month(s) of {size} cells from {100 * seen:.1f} % of "
-        f"the ocean's cell-days, {time.perf_counter() - begin:.1f} s"
+        f"{output}: {maps.sizes['time']} {'month' if monthly else 'day'}(s) of {size} cells from "
+        f"{100 * seen:.1f} % of the ocean's cell-days, {time.perf_counter() - begin:.1f} s"
     )
 
 
@@ -751,14 +814,16 @@ def _add_evaluate(commands) -> None:
     )
     p.add_argument(
         "--months",
-        choices=("benchmark", "simulated"),
-        default="benchmark",
-        help="48 months of real analyses off Tasmania under borrowed clouds, or simulated seas, "
-        "which need no data (%(default)s)",
+        choices=("smooth", "lasting", "moving", "fine", "elsewhere", "simulated", "benchmark"),
+        default="smooth",
+        metavar="EXAM",
+        help="see below (%(default)s; its name was benchmark, which still goes)",
     )
     p.add_argument(
-        "--regime", choices=("cloudy", "clear", "both"), default="both", help="(%(default)s)"
+        "--regime", nargs="+", metavar="NAME", help="groups of the exam (default: all of them)"
     )
+    p.add_argument("--validation", action="store_true", help="the exam's twin, to choose by")
+    p.add_argument("--daily", action="store_true", help="maps of one day instead of the month")
     p.add_argument(
         "--methods", nargs="+", metavar="NAME", help="network and baselines (default: all)"
     )
@@ -783,10 +848,11 @@ def _evaluate(a) -> None:
         raise ValueError(f"--model {a.model} has no use without network among --methods")
     out = None if a.out is None else _checked_output(a.out, a.overwrite, suffixes=(".json",))
     methods = {n: as_method(a.model) if n == "network" else BASELINES[n] for n in names}
-    regimes = ("cloudy", "clear") if a.regime == "both" else (a.regime,)
-    if a.months == "benchmark" and "network" in names:
+    regimes = None if a.regime in (None, ["both"]) else a.regime
+    of_test_years = a.months in ("smooth", "benchmark", "lasting") and not a.validation
+    if of_test_years and "network" in names:
         _warn_of_test_years(a.model)
-    results = evaluate(methods, regimes, a.months)
+    results = evaluate(methods, regimes, a.months, a.validation, a.daily)
     print(table(results))
     if out is not None:
         write_results({"command": a.command_line, **results}, out)

@@ -2,69 +2,36 @@
 
 Everything after this module (the book's chapters, the network, the baselines) can rely on that one
 layout, because every doubt about a user's file is settled here, with an error rather than a guess.
+`open_sst` is the only door; behind it each doubt has a room: `files` (which files), `variables`
+(which variable), `axes` (which coordinates), `days` (which day), `units` (what its numbers mean),
+`quality` (which pixels), `plausible` (which values), `sea_mask` (where the sea is).
 """
 
-import glob
-import os
 import re
-import unicodedata
 import warnings
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
-from dask.array.core import normalize_chunks
 
-from sst_tutorial._extras import need
-from sst_tutorial.coast import ocean_mask
-
-SST_STANDARD_NAMES = {
-    "sea_surface_temperature",
-    "sea_surface_skin_temperature",
-    "sea_surface_subskin_temperature",
-    "sea_surface_foundation_temperature",
-    "surface_temperature_where_sea",
-}
-SST_NAMES = {
-    "sst",
-    "analysed_sst",
-    "analyzed_sst",
-    "sea_surface_temperature",
-    "sst_skin",
-    "sst_subskin",
-    "sst_foundation",
-    "tos",
-    "mcsst",
-}
-# A last resort: something called SST that is not an error, a count, a flag or an anomaly of it.
-SST_PATTERN = re.compile(r"sst|sea_?surface_?temp", re.I)
-NOT_SST = re.compile(
-    r"anom|err|uncert|bias|std|dev|sses|var|(?<![yt])time|count|num|nobs|qual|flag|mask|source|clim"
-    r"|mean_of|grad|depth_of|coef",
-    re.I,
+from sst_tutorial import days, files
+from sst_tutorial.axes import (
+    KINDS,
+    ascending,
+    degrees,
+    find_coordinate,
+    refuse_a_list_of_points,
+    refuse_other_grids,
 )
-COORDINATE_NAMES = {
-    "latitude": {"lat", "latitude", "lats", "nav_lat", "ylat"},
-    "longitude": {"lon", "longitude", "lons", "long", "nav_lon", "xlon"},
-    "time": {"time", "valid_time", "time_counter", "ocean_time", "date", "day", "t"},
-}
-COORDINATE_UNITS = {
-    "latitude": re.compile(r"degrees?[ _]?n(orth)?$", re.I),
-    "longitude": re.compile(r"degrees?[ _]?e(ast)?$", re.I),
-    "time": re.compile(r"(days|hours|minutes|seconds) since", re.I),
-}
-MASK_NAMES = {
-    "mask",
-    "ocean_mask",
-    "sea_mask",
-    "land_mask",
-    "landmask",
-    "land_sea_mask",
-    "lsm",
-    "lsmask",
-}
-MASK_STANDARD_NAMES = {"land_binary_mask", "sea_binary_mask", "land_area_fraction"}
-WATER = ("water", "sea", "ocean", "open")  # how a flag that means water begins, sea_ice included
+from sst_tutorial.plausible import COLDEST, HOTTEST, KELVIN, guarded, without_codes  # noqa: F401
+from sst_tutorial.quality import Rule, find_quality
+from sst_tutorial.sea_mask import find_mask, ocean_of
+from sst_tutorial.units import decoded, in_valid_range, packing_of, thinned, unit_of
+from sst_tutorial.variables import NotHere, find_companion, find_sst
+
+VERTICAL_OR_ENSEMBLE = re.compile(r"lev|depth|height|^z|^k$|member|ensemble|realiz|number|^n?ens")
+# Axes of which each slice is one more view of the same day: versions, overpasses, sensors.
+VIEWS = re.compile(r"expver|pass|orbit|node|swath|sensor|platform|satellit|view|version|daynight")
 KEPT_ATTRIBUTES = ("title", "institution", "source", "references", "license", "product_version")
 # CF attributes of what the package writes.
 SST_ATTRIBUTES = {"standard_name": "sea_surface_temperature", "units": "degree_Celsius"}
@@ -73,387 +40,379 @@ AXIS_ATTRIBUTES = {
     "lat": {"standard_name": "latitude", "units": "degrees_north", "axis": "Y"},
     "lon": {"standard_name": "longitude", "units": "degrees_east", "axis": "X"},
 }
-KELVIN = 273.15
-COLDEST, HOTTEST = -5.0, 50.0  # degC; no sea is outside, so what lies outside is a fill or a fault
 IN_MEMORY = 256 * 2**20  # bytes of float32 up to which the data are read at once
+MOST_MASKS = 8  # files of a larger series whose masks are read
 
 
-def open_sst(path, variable: str | None = None, units: str | None = None) -> xr.Dataset:
+def open_sst(
+    path,
+    variable: str | None = None,
+    units: str | None = None,
+    quality: int | str | None = None,
+    date: str | None = None,
+    cadence: str | int | None = None,
+    bias: bool = False,
+    transform: str | None = None,
+) -> xr.Dataset:
     """Open daily sea surface temperature from any regular latitude-longitude file.
 
     Parameters
     ----------
-    path : a NetCDF file, a Zarr store, a folder of NetCDF files (searched with its subfolders), a
-        glob pattern, a list of files on one grid, or an xarray.Dataset already open (the way in
-        for a file that needs a repair first). Beside a final OISST file its `_preliminary` is
-        left out.
-    variable : name of the SST variable; needed only when the file leaves a choice. Without it the
-        CF standard_name decides, then a common name (sst, analysed_sst, tos, ...), then any name
-        that contains "sst"; two candidates of the same rank are an error.
+    path : a NetCDF file, a Zarr store, a folder of them (searched with its subfolders), a glob
+        pattern, a list of files or Datasets on one grid, or an xarray.Dataset already open (the way
+        in for a file that needs a repair first). Beside a final OISST file its `_preliminary` is
+        left out. Of many files those that hold no daily observations (what `reconstruct` wrote,
+        monthly means, other variables) are left out with a warning.
+    variable : name of the variable; needed only when the file leaves a choice. Without it the CF
+        standard_name decides, then a common name (sst, analysed_sst, tos, ...), then any name that
+        contains "sst"; two candidates of the same rank are an error, an anomaly is none. A variable
+        that is named here and is no temperature keeps its unit.
     units : "degC" or "K", overrides the unit that the file states or fails to state.
+    quality : the worst grade to take, in the file's own scale; "none" takes all. By default the two
+        best: `quality_level` >= 4 (GHRSST), `qual_sst` <= 1 (NASA), or those whose flag_meanings
+        begin with best, good, acceptable. Some products advise otherwise: ACSPO takes 5 alone.
+    date : the day of a single field whose file has no time. Without it the middle of
+        time_coverage_start and time_coverage_end is taken, or the only date in the file's name.
+    cadence : what one field stands for where that is no day: "monthly" or a number of days; it is
+        repeated on each of them. "daily" takes fields that lie far apart for what they are.
+    bias : subtract the file's `sses_bias`.
+    transform : "log10" for a variable that is positive and skewed, such as chlorophyll.
 
     Returns
     -------
     xarray.Dataset with
         sst (time, lat, lon) float32, degC, NaN = land, cloud or any other gap;
         ocean_mask (lat, lon) bool, True = ocean;
-        time: midnight of each UTC day present, sorted, unique (absent days stay absent; several
-        times in one day are averaged over what was seen); lat ascending; lon ascending and
-        contiguous, starting in [-180, 180) and running past 180 where a region crosses it.
+        sst_error (time, lat, lon) float32, K, only where the file has `sses_standard_deviation`;
+        time: midnight of each UTC day present, sorted, unique (absent days stay absent); lat
+        ascending; lon ascending and contiguous, starting in [-180, 180) and running past 180 where
+        a region crosses it.
     Up to 256 MiB the values are in memory, above that they are lazy dask arrays.
 
-    The ocean mask is the file's own (`mask`, `land_mask`, ...; flag_meanings are read, and a plain
-    0/1 mask is turned the way in which the observed cells are sea) and values outside it become
-    NaN. Without one, a file that sees the same cells on each of two days or more has no gaps and
-    those cells are its ocean; otherwise ocean is what Natural Earth calls so or was ever seen.
+    A field belongs to the UTC day of the middle of its time bounds, else of its stamp. Several
+    fields of a day (overpasses, day and night) become one: in each cell the mean of those of the
+    best quality that saw it.
 
-    Values outside -5..50 degC become NaN, with a warning. Quality flags (`quality_level`,
-    `l2p_flags`, ...) are left alone: apply them first and pass the Dataset if you need them.
+    The ocean mask is the file's own (`mask`, `land_mask`, ...; flag_meanings are read, water on any
+    day is water, and a plain 0/1 mask is turned the way in which the observed cells are sea) and
+    values outside it become NaN. Without one, a file that sees the same cells on each of two days
+    or more has no gaps and those cells are its ocean, unless open sea by Natural Earth is missing;
+    otherwise ocean is what Natural Earth calls so or was ever seen.
+
+    Values outside valid_min..valid_max or -5..50 degC become NaN, and so does one exact value that
+    fills land or clouds (see `plausible`), each with a warning.
 
     Raises ValueError, saying what was seen and what to do, for anything else.
     """
-    names, datasets = _open_all(path)
-    parts = [_read(d, n, variable, units) for n, d in zip(names, datasets, strict=True)]
-    sst = _one_field_per_day(_join(parts, names))
-    if 4 * sst.size <= IN_MEMORY:
-        sst = _load(sst, names[0])
-        if not isinstance(path, xr.Dataset):
-            for dataset in datasets:
-                dataset.close()
-    sst = _possible_values(sst, **parts[0].attrs)
-    ocean = _own_mask(parts[0], sst)
-    if ocean is None:
-        ocean = _observed_or_coast(sst)
-    else:
-        sst = sst.where(ocean)
-    return _labelled(sst, ocean, datasets[0].attrs)
+    if transform not in (None, "log10"):
+        raise ValueError(f"transform={transform!r} is unknown; there is 'log10'")
+    opened = files.open_all(path)
+    asked = {"variable": variable, "units": units, "quality": quality, "date": date, "bias": bias}
+    parts = _read_all(opened, asked)
+    first = parts[0]
+    masks = _masks(parts)
+    joined = _by_day(_join(parts), parts, cadence)
+    if 4 * joined["sst"].size <= IN_MEMORY:
+        joined = _load(joined, first.where)
+        for _, dataset in () if files.are_datasets(path) else opened:
+            dataset.close()
+    _refuse_nothing_left(joined["sst"], first)
+    joined["sst"] = _guarded(joined["sst"], first, transform)
+    joined = _one_field_per_day(joined)
+    ocean, own = ocean_of(masks, joined["sst"], complete=first.own)
+    joined = joined.where(ocean) if own else joined
+    return _labelled(joined, ocean, first, opened[0][1].attrs, transform)
 
 
-def _open_all(path) -> tuple[list[str], list[xr.Dataset]]:
-    """Names and open datasets of whatever the user passed as `path`."""
-    if isinstance(path, xr.Dataset):
-        return ["the Dataset"], [path]
-    files = _files(path)
-    return [str(f) for f in files], [_open_one(f) for f in files]
+@dataclass
+class _Part:
+    """What one file holds: `data` on (time, lat, lon), in its final unit, and how it was read."""
+
+    where: str
+    data: xr.Dataset  # sst; grade, error and mask if there are any; start and end of each field
+    name: str
+    stated: str  # its unit, in the words of the file or the caller
+    read_as: str | None  # "degC", "K", or None for what is no temperature
+    packing: tuple[float, float]
+    rule: Rule | None  # which pixels were taken
+    dated: str | None  # how a field without a time got its day
+    own: bool  # complete maps that this package made
+    means: bool  # fields of more than a day each
+    width: float | None  # days that a field covers, by the attributes of the file
+    attrs: dict
 
 
-def _files(path) -> list[Path]:
-    """The files that `path` stands for, without a preliminary one beside its final one."""
-    if isinstance(path, (list, tuple)):
-        files = [Path(p) for p in path]
-    elif not isinstance(path, (str, os.PathLike)):
-        raise ValueError(
-            f"path is a {type(path).__name__}; pass a file, a folder, a list or an xarray.Dataset "
-            "(of a DataArray: da.to_dataset(name='sst'))"
+def _read_all(opened: list, asked: dict) -> list[_Part]:
+    """The files that hold daily maps of the variable; the others are left out with a word."""
+    parts, without = [], []
+    for where, ds in opened:
+        try:
+            sst = find_sst(ds, where, asked["variable"])
+        except NotHere as error:
+            without.append((where, error))
+        else:
+            parts.append(_read(ds, sst, where, asked))
+    if not parts:
+        raise ValueError(str(without[0][1]))
+    if without:
+        files.left_out([where for where, _ in without], "no such variable in it")
+    means = [part for part in parts if part.means]
+    if 0 < len(means) < len(parts):
+        files.left_out([part.where for part in means], "means over many days")
+        parts = [part for part in parts if not part.means]
+    if asked["date"] is not None and len(parts) > 1:
+        raise ValueError(f"date={asked['date']!r} is one day, but path has {len(parts)} files")
+    _tell(parts, asked["quality"])
+    return parts
+
+
+def _tell(parts: list[_Part], quality) -> None:
+    """What was decided for the user, one line each."""
+    dated = [part for part in parts if part.dated]
+    if dated:
+        more = f" and {len(dated) - 1} more files have" if len(dated) > 1 else " has"
+        warnings.warn(f"{dated[0].where}{more} no time: {dated[0].dated}", stacklevel=4)
+    rule = parts[0].rule
+    if rule is not None and rule.limit is not None:
+        warnings.warn(
+            f"{parts[0].where}: only pixels with {rule} are taken; quality=N sets another limit, "
+            "quality='none' takes all",
+            stacklevel=4,
         )
-    elif path == "":
-        raise ValueError("path='' names no file; '.' is the folder one is in")
-    elif "://" in str(path):
-        raise ValueError(
-            f"path={str(path)!r} is an address, not a file: open it with xarray.open_dataset or "
-            "xarray.open_zarr and pass the Dataset"
+    elif rule is not None and quality is None:
+        warnings.warn(
+            f"{parts[0].where}: {rule.name!r} was left alone, it does not tell which grades are "
+            "good; say quality='>=N' or quality='<=N', or quality='none'",
+            stacklevel=4,
         )
-    elif Path(path).is_dir() and not _is_zarr(Path(path)):
-        files = sorted(Path(path).rglob("*.nc")) + sorted(Path(path).rglob("*.nc4"))
-    elif Path(path).exists():
-        files = [Path(path)]
-    else:
-        files = [Path(f) for f in sorted(glob.glob(str(path), recursive=True))]
-    if not files:
-        raise ValueError(f"path={str(path)!r}: no such file, and no NetCDF file there; check it")
-    final = {f.name for f in files}
-    return [
-        f
-        for f in files
-        if f.name.replace("_preliminary", "", 1) == f.name
-        or f.name.replace("_preliminary", "", 1) not in final
-    ]
-
-
-def _is_zarr(path: Path) -> bool:
-    return any((path / name).exists() for name in ("zarr.json", ".zgroup", ".zattrs", ".zmetadata"))
-
-
-def _open_one(file: Path) -> xr.Dataset:
-    engine = "zarr" if file.is_dir() else None
-    if engine == "zarr":
-        need("zarr", "zarr")
-    try:
-        return xr.open_dataset(file, engine=engine, decode_timedelta=False)
-    except FileNotFoundError:
-        raise ValueError(f"path={str(file)!r}: no such file; check the name") from None
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0].split(". ")[0]
-        raise ValueError(
-            f"path={str(file)!r} cannot be read as NetCDF or Zarr ({reason}); is it complete, and "
-            "of that format?"
-        ) from error
-
-
-def _read(ds: xr.Dataset, where: str, variable: str | None, units: str | None) -> xr.Dataset:
-    """One file's `sst` (time, lat, lon) in degC, and its `mask` if it has one, both sorted."""
-    sst = _find_sst(ds, where, variable)
-    names = {kind: _find_coordinate(ds, sst, kind, where) for kind in COORDINATE_NAMES}
-    read_as, stated = _unit(sst, where, units)
-    name, sst = sst.name, _three_axes(ds, sst, names, where)
-    sst = sst.astype(np.promote_types(sst.dtype, np.float32))  # 0.1 K are lost in half precision
-    out = xr.Dataset({"sst": (sst - KELVIN if read_as == "K" else sst).astype("float32")})
-    mask = _find_mask(ds, names, skip=name)
-    if mask is not None:
-        out["mask"] = (("lat", "lon"), mask.values, mask.attrs)
-    out.attrs = {"origin": f"{where}: variable {name!r} in {stated!r}", "read_as": read_as}
-    return _ascending(out, where)
-
-
-def _find_sst(ds: xr.Dataset, where: str, variable: str | None) -> xr.DataArray:
-    listed = ", ".join(f"{k} {v.dims}" for k, v in ds.data_vars.items()) or "none"
-    if variable is not None:
-        if variable not in ds.data_vars:
-            raise ValueError(f"variable={variable!r} is not in {where}; it holds: {listed}")
-        return ds[variable]
-    fields = {k: v for k, v in ds.data_vars.items() if v.ndim >= 2 and v.dtype.kind in "fiu"}
-    ranks = (
-        [k for k, v in fields.items() if v.attrs.get("standard_name") in SST_STANDARD_NAMES],
-        [k for k in fields if str(k).lower() in SST_NAMES],
-        [k for k in fields if SST_PATTERN.search(str(k)) and not NOT_SST.search(str(k))],
-    )
-    found = [str(k) for k in next((rank for rank in ranks if rank), [])]
-    if len(found) > 1:  # biases, counts and flags that carry the standard_name of their SST
-        found = [k for k in found if not NOT_SST.search(k)] or found
-    if len(found) == 1:
-        return ds[found[0]]
-    if found:
-        raise ValueError(
-            f"{where} has {len(found)} variables that could be the SST: {', '.join(found)}; "
-            f"choose one with variable={found[0]!r}"
+    if parts[0].own:
+        warnings.warn(
+            f"{parts[0].where} was made by this package: complete maps, no observations",
+            stacklevel=4,
         )
-    raise ValueError(
-        f"{where} has no variable that is SST by its standard_name or name; it holds: {listed}; "
-        "name it with variable=..."
-    )
 
 
-def _find_coordinate(ds: xr.Dataset, sst: xr.DataArray, kind: str, where: str) -> str:
-    """Name of the 1-D latitude or longitude, or of the time (1-D or scalar), of `sst`."""
-    found = [k for k, v in ds.variables.items() if k != sst.name and _is_coordinate(kind, k, v)]
-    usable = [k for k in found if ds[k].ndim == 1 and ds[k].dims[0] in sst.dims]
-    if kind == "time" and not usable:
-        usable = [k for k in found if ds[k].size == 1 and ds[k].ndim <= 1]
-    if usable:  # an axis of the variable before any auxiliary one
-        return max(usable, key=lambda k: k in sst.dims)
-    if found and kind != "time" and ds[found[0]].ndim > 1:
-        raise ValueError(
-            f"{where}: {kind} {found[0]!r} is {ds[found[0]].ndim}-D {ds[found[0]].shape}, a swath "
-            "or curvilinear grid; regrid to 1-D lat and lon first (xesmf, pyresample or cdo do it)"
-        )
-    seen = ", ".join(map(str, ds.variables))
-    remedy = {"time": "add one: ds.expand_dims(time=[numpy.datetime64('2016-02-01')])"}.get(
-        kind, f"rename the right one to {kind[:3]!r}"
-    )
-    raise ValueError(
-        f"{where}: variable {sst.name!r} {sst.dims} has no {kind} coordinate among {seen}; "
-        f"{remedy} and pass the Dataset"
-    )
+# ---------------------------------------------------------------- one file
 
 
-def _is_coordinate(kind: str, name, variable: xr.Variable) -> bool:
-    if kind == "time" and variable.dtype.kind == "M":
-        return True
-    stated = str(variable.attrs.get("units", variable.encoding.get("units")))
-    return (
-        variable.attrs.get("standard_name") == kind
-        or str(name).lower() in COORDINATE_NAMES[kind]
-        or bool(COORDINATE_UNITS[kind].match(stated))
-    )
-
-
-def _unit(sst: xr.DataArray, where: str, units: str | None) -> tuple[str, str]:
-    """The unit, degC or K, and the words of the file or the caller."""
-    if units is not None:
-        read_as = _spelled(units)
-        if read_as is None:
-            raise ValueError(f"units={units!r} is not a temperature unit; use 'degC' or 'K'")
-        return read_as, units
-    if "units" not in sst.attrs:
-        raise ValueError(
-            f"{where}: variable {sst.name!r} states no unit{_guess(sst)}; pass units='degC' or "
-            "units='K'"
-        )
-    stated = str(sst.attrs["units"])
-    read_as = _spelled(stated)
-    if read_as is None:
-        raise ValueError(
-            f"{where}: variable {sst.name!r} has the unit {stated!r}, which is neither degC nor "
-            f"K{_guess(sst)}; pass units='degC' or units='K' if the unit is wrong, else convert"
-        )
-    return read_as, stated
-
-
-def _spelled(unit: str) -> str | None:
-    """One of "degC" and "K" for the spellings in use, else None."""
-    text = unicodedata.normalize("NFKC", str(unit)).lower()
-    text = re.sub(r"[\s_.°º\ufffd]", "", text)
-    text = re.sub(r"^(degrees?|degs?)", "", text)
-    if text in {"c", "celsius", "celcius", "centigrade"}:
-        return "degC"
-    return "K" if text in {"k", "kelvin", "kelvins"} else None
-
-
-def _guess(sst: xr.DataArray) -> str:
-    """What the values of `sst` look like, as words for an error message."""
-    values = _thinned(sst).values
-    values = values[np.isfinite(values)]
-    if not values.size:
-        return ""
-    middle = float(np.median(values))
-    looks = "neither"
-    if COLDEST < middle < HOTTEST:
-        looks = "degC"
-    elif COLDEST < middle - KELVIN < HOTTEST:
-        looks = "kelvin"
-    return (
-        f" (its values run from {values.min():.4g} to {values.max():.4g}, median {middle:.4g}: "
-        f"they look like {looks})"
-    )
-
-
-def _thinned(sst: xr.DataArray) -> xr.DataArray:
-    """At most 4 fields along the first axis and about 250,000 cells of each."""
-    first, *rest = sst.dims
-    n = sst.sizes[first]
-    step = max(1, int(np.sqrt(np.prod([sst.sizes[d] for d in rest]) / 250_000)))
-    days = np.unique(np.linspace(0, n - 1, min(n, 4)).astype(int))
-    return sst.isel({first: days, **{d: slice(None, None, step) for d in rest}})
-
-
-def _three_axes(ds: xr.Dataset, sst: xr.DataArray, names: dict, where: str) -> xr.DataArray:
-    """`sst` as a lazy (time, lat, lon) with those three coordinates and no others."""
-    axes = {"time": names["time"], "lat": names["latitude"], "lon": names["longitude"]}
-    dims = {
-        ds[coordinate].dims[0]: axis
-        for axis, coordinate in axes.items()
-        if ds[coordinate].dims and ds[coordinate].dims[0] in sst.dims
+def _read(ds: xr.Dataset, sst: xr.DataArray, where: str, asked: dict) -> _Part:
+    axes = {kind: find_coordinate(ds, sst, kind, where) for kind in KINDS}
+    refuse_a_list_of_points(ds, sst, axes, where)
+    own = files.is_own_output(ds)
+    start, end, dated = _times(ds, sst, axes, where, asked["date"], own)
+    grid = [ds[axes["latitude"]].dims[0], ds[axes["longitude"]].dims[0]]
+    names = {
+        "sst": str(sst.name),
+        "quality": find_quality(ds, sst, grid),
+        "bias": find_companion(ds, sst, grid, "sses_bias"),
+        "error": find_companion(ds, sst, grid, "sses_standard_deviation"),
+        "mask": find_mask(ds, sst, grid),
     }
-    for dim in set(sst.dims) - set(dims):
-        if sst.sizes[dim] > 1:
+    names = {role: name for role, name in names.items() if name}
+    unpacked = decoded(ds, [*names.values(), axes["latitude"], axes["longitude"]], where)
+    held = {role: unpacked[name] for role, name in names.items()}
+    read_as, stated = unit_of(held["sst"], where, asked)
+    rule = Rule.of(held.get("quality"), asked["quality"], where)
+    packing = packing_of(held["sst"], where)
+    fields = _fields(held, rule, read_as, asked["bias"], where)
+    tidy = _three_axes(fields, axes, ds, where) | {"start": ("time", start), "end": ("time", end)}
+    if "mask" in held:
+        tidy["mask"] = _on_grid(held["mask"], grid, axes, ds)
+    lat, lon = (degrees(unpacked[axes[kind]]) for kind in ("latitude", "longitude"))
+    middle = start + (end - start) // 2
+    data = ascending(xr.Dataset(tidy, {"time": middle, "lat": lat, "lon": lon}), where)
+    width = days.said_width(ds)
+    several = _length(data, width) > days.LONGEST or files.says_means(where, ds, sst)
+    return _Part(
+        where=where,
+        data=data,
+        name=names["sst"],
+        stated=stated,
+        read_as=read_as,
+        packing=packing,
+        rule=rule,
+        dated=dated,
+        own=own,
+        means=several and not own,
+        width=width,
+        attrs=dict(held["sst"].attrs),
+    )
+
+
+def _fields(held: dict, rule: Rule | None, read_as: str | None, bias: bool, where: str) -> dict:
+    """`sst` in its final unit where its quality suffices, and what else goes along with it."""
+    sst = in_valid_range(held["sst"], read_as, where)
+    sst = sst.astype(np.promote_types(sst.dtype, np.float32))  # 0.1 K are lost in half precision
+    if bias:
+        if "bias" not in held:
+            raise ValueError(f"bias=True: {where} has no variable sses_bias to subtract")
+        sst = sst - held["bias"].fillna(0)
+    if rule is not None and rule.limit is not None:
+        sst = sst.where(rule.keeps(held["quality"]))
+    fields = {"sst": (sst - KELVIN if read_as == "K" else sst).astype("float32")}
+    if rule is not None and rule.rising is not None:
+        fields["grade"] = rule.grade(held["quality"]).astype("float32")
+    if "error" in held:
+        fields["error"] = held["error"].astype("float32")
+    return fields
+
+
+def _three_axes(fields: dict, axes: dict, raw: xr.Dataset, where: str) -> dict:
+    """The fields as lazy (time, lat, lon), without coordinates."""
+    named = {"time": axes["time"], "lat": axes["latitude"], "lon": axes["longitude"]}
+    sst = fields["sst"]
+    dims = {
+        raw[name].dims[0]: axis
+        for axis, name in named.items()
+        if name and raw[name].dims and raw[name].dims[0] in sst.dims
+    }
+    others = [d for d in sst.dims if d not in dims and sst.sizes[d] > 1]
+    for dim in others:
+        if len(others) > 1 or not _are_views(sst, dim):
             raise ValueError(
                 f"{where}: variable {sst.name!r} has the axis {dim!r} of length "
                 f"{sst.sizes[dim]} beside time, lat and lon; choose one of it, "
                 f"ds.isel({{{dim!r}: 0}}), and pass the Dataset"
             )
-    time = _days_of(ds[names["time"]], where)
-    sst = sst.squeeze(list(set(sst.dims) - set(dims)), drop=True)
-    sst = sst.drop_vars(list(sst.coords)).rename(dims)
-    if "time" not in sst.dims:
-        sst = sst.expand_dims(time=1)
-    sst = _chunked(sst.transpose("time", "lat", "lon"))  # (T, H, W)
-    return sst.assign_coords(
-        time=time,
-        lat=ds[names["latitude"]].values.astype(float),
-        lon=ds[names["longitude"]].values.astype(float),
-    )
-
-
-def _days_of(time: xr.DataArray, where: str) -> np.ndarray:
-    """The time stamps as datetime64[ns], from the real or the noleap calendar."""
-    values = np.atleast_1d(time.values)
-    if values.dtype.kind == "O":
-        try:
-            values = xr.CFTimeIndex(values).to_datetimeindex(unsafe=True, time_unit="ns").values
-        except (TypeError, ValueError) as error:
-            raise ValueError(
-                f"{where}: time {time.name!r} holds dates that do not exist ({error}); convert "
-                "its calendar first, ds.convert_calendar('standard', align_on='date')"
-            ) from None
-    if values.dtype.kind != "M":
-        raise ValueError(
-            f"{where}: time {time.name!r} is {values.dtype} (first value {values[:1]}) with the "
-            f"unit {time.attrs.get('units')!r}; it needs CF units such as 'days since 1982-01-01'"
+        warnings.warn(
+            f"{where}: of the {sst.sizes[dim]} along {dim!r} the first that is not missing is "
+            "taken in each cell and day",
+            stacklevel=5,
         )
-    if values.size == 0 or np.isnat(values).any():
-        raise ValueError(
-            f"{where}: time {time.name!r} has {values.size} values, {np.isnat(values).sum()} of "
-            "them undefined; every field needs its day"
-        )
-    return values.astype("datetime64[ns]")
+        first = sst.notnull().argmax(dim).compute()  # the same for grade and error
+        fields = {k: v.isel({dim: first}) if dim in v.dims else v for k, v in fields.items()}
+    tidy = {}
+    for role, field in fields.items():
+        field = field.squeeze([d for d in field.dims if d not in dims], drop=True)
+        field = field.drop_vars(list(field.coords))
+        field = field.rename({d: axis for d, axis in dims.items() if d in field.dims})
+        if "time" not in field.dims:  # one field, or grades that hold for all of them
+            field = field.expand_dims(time=tidy["sst"].sizes["time"] if tidy else 1)
+        tidy[role] = field.transpose("time", "lat", "lon")  # (T, H, W)
+    return tidy
 
 
-def _chunked(sst: xr.DataArray) -> xr.DataArray:
-    """`sst` as a dask array whose chunks are whole multiples of those on disk."""
-    if sst.chunks is not None:
-        return sst
-    on_disk = sst.encoding.get("preferred_chunks", {})
-    chunks = normalize_chunks(
-        "auto",
-        shape=sst.shape,
-        dtype=np.dtype("float32"),
-        previous_chunks=tuple(on_disk.get(d, n) for d, n in sst.sizes.items()),
-    )
-    return sst.chunk(dict(zip(sst.dims, chunks, strict=True)))
+def _are_views(sst: xr.DataArray, dim: str) -> bool:
+    """Is each slice along `dim` one more view of the same day (and not a level or a member)?
+
+    So it is by its name, or where hardly a cell has more than one value (ERA5's expver).
+    """
+    if VERTICAL_OR_ENSEMBLE.match(dim.lower()):
+        return False
+    if VIEWS.search(dim.lower()):
+        return True
+    rest = [d for d in sst.dims if d != dim]
+    sample = thinned(sst.transpose(*rest, dim)).notnull()
+    number = sample.sum(dim).values
+    return bool((number > 1).sum() <= 0.01 * (number > 0).sum())
 
 
-def _ascending(ds: xr.Dataset, where: str) -> xr.Dataset:
-    """Latitude south to north; longitude eastward from the widest hole, from [-180, 180) on."""
-    lat, lon = ds["lat"].values, ds["lon"].values
-    for name, values, low, high in (("lat", lat, -90.01, 90.01), ("lon", lon, -360.5, 540.5)):
-        if values.size == 0:
-            raise ValueError(f"{where}: {name} has length 0; choose a region that has cells")
-        if not (np.isfinite(values).all() and low <= values.min() and values.max() <= high):
+def _on_grid(mask: xr.DataArray, grid: list, axes: dict, raw: xr.Dataset) -> xr.DataArray:
+    """The file's mask (lat, lon), or (time, lat, lon) where it has more than one day."""
+    time = raw[axes["time"]].dims if axes["time"] else ()
+    others = {d: 0 for d in mask.dims if d not in (*grid, *time) or mask.sizes[d] == 1}
+    mask = mask.isel({d: k for d, k in others.items() if d not in grid}, drop=True)
+    mask = mask.drop_vars(list(mask.coords))
+    names = dict(zip((*grid, *time), ("lat", "lon", "time"), strict=False))
+    mask = mask.rename({d: n for d, n in names.items() if d in mask.dims})
+    return mask.transpose(..., "lat", "lon")
+
+
+def _times(ds: xr.Dataset, sst: xr.DataArray, axes: dict, where: str, date, own: bool):
+    """Start and end (T,) of what each field covers, and how they were told without a time."""
+    name = axes["time"]
+    if date is not None:
+        stamp = days.stamp_of(date)
+        if stamp is None:
+            raise ValueError(f"date={date!r} is no date such as 2016-03-01")
+        if name is not None and ds[name].size > 1:
             raise ValueError(
-                f"{where}: {name} runs from {values.min():.6g} to {values.max():.6g}; it must be "
-                "finite and in degrees (a map projection in metres must be regridded first)"
+                f"date={date!r} is one day, but {where} has {ds[name].size} times in {name!r}"
             )
-    if np.unique(lat).size != lat.size:
-        raise ValueError(f"{where}: lat holds the same value twice; keep one row of each")
-    east = (lon + 180) % 360 - 180  # [-180, 180)
-    _, order = np.unique(east.round(6), return_index=True)  # a closing column 360 = 0 goes
-    east = east[order]
-    gaps = np.diff(np.append(east, east[0] + 360))
-    if gaps.size > 1 and gaps.max() > 1.5 * np.median(gaps):  # not the whole circle
-        start = (gaps.argmax() + 1) % east.size
-        order = np.roll(order, -start)
-        east = np.concatenate([east[start:], east[:start] + 360])
-    ds = _take(_take(ds, "lat", np.argsort(lat)), "lon", order)
-    return ds.assign_coords(lon=east)
+        return np.array([stamp]), np.array([stamp]), None
+    if name is not None:
+        stamps = days.moments(ds[name].variable, name, where)
+        bounds = None if own else days.covered(ds, name, where)
+        return (*(bounds or (stamps, stamps)), None)
+    grid = {ds[axes[k]].dims[0] for k in ("latitude", "longitude")}
+    single = all(sst.sizes[d] == 1 or VIEWS.search(str(d).lower()) for d in set(sst.dims) - grid)
+    found = days.from_attributes(ds, where) if single else None
+    if found is None:
+        raise ValueError(
+            f"{where}: variable {sst.name!r} {sst.dims} has no time coordinate among "
+            f"{', '.join(map(str, ds.variables))}; pass date='2016-02-01' if it is one day, else "
+            "add one, ds.expand_dims(time=[numpy.datetime64('2016-02-01')]), and pass the Dataset"
+        )
+    start, end, source = found
+    middle = start + (end - start) // 2
+    words = f"{str(middle)[:10]} was taken from {source}; date='YYYY-MM-DD' says otherwise"
+    return np.array([start]), np.array([end]), words
 
 
-def _take(ds: xr.Dataset, dim: str, order: np.ndarray) -> xr.Dataset:
-    if np.array_equal(order, np.arange(ds.sizes[dim])):
-        return ds
-    return ds.isel({dim: order})
+def _length(ds: xr.Dataset, width: float | None) -> float:
+    """Days that a field of `ds` stands for, by its bounds, its spacing or the file's own words."""
+    covered = ((ds["end"] - ds["start"]) / days.DAY).values
+    return days.days_a_field(ds["time"].values, covered if covered.all() else None, width)
 
 
-def _join(parts: list[xr.Dataset], names: list[str]) -> xr.DataArray:
-    """All files after one another; their grids must agree to 1e-4 degrees."""
-    first = parts[0]
-    for part, name in zip(parts, names, strict=True):
-        for axis in ("lat", "lon"):
-            ours, theirs = first[axis].values, part[axis].values
-            if ours.size != theirs.size or np.abs(ours - theirs).max() > 1e-4:
-                raise ValueError(
-                    f"path: {names[0]} and {name} have different grids, {axis} {_span(ours)} "
-                    f"against {_span(theirs)}; open the files of one grid together"
-                )
-    same = [part["sst"].assign_coords(lat=first["lat"], lon=first["lon"]) for part in parts]
-    return xr.concat(same, "time", join="override") if len(same) > 1 else same[0]
+# ---------------------------------------------------------------- all files together
 
 
-def _span(axis: np.ndarray) -> str:
-    return f"{axis[0]:.6g}..{axis[-1]:.6g} ({axis.size})"
+def _join(parts: list[_Part]) -> xr.Dataset:
+    """All files after one another, of what all of them have."""
+    refuse_other_grids([part.data for part in parts], [part.where for part in parts])
+    first = parts[0].data
+    if len(parts) == 1:
+        return first.drop_vars("mask", errors="ignore")
+    common = [k for k in first if k != "mask" and all(k in part.data for part in parts)]
+    _tell_of_shared_days(parts)
+    return xr.concat([part.data[common] for part in parts], "time", join="override")
 
 
-def _one_field_per_day(sst: xr.DataArray) -> xr.DataArray:
-    """Times cut to their UTC day, sorted; the fields of one day averaged over what was seen."""
-    sst = sst.assign_coords(time=sst["time"].dt.floor("D"))
-    index = sst.indexes["time"]
-    if not index.is_unique:
-        return sst.groupby("time").mean().transpose("time", "lat", "lon")  # sorts as well
-    return sst if index.is_monotonic_increasing else sst.sortby("time")
+def _tell_of_shared_days(parts: list[_Part]) -> None:
+    held = {}
+    for part in parts:
+        for day in np.unique(part.data["time"].values.astype("datetime64[D]")):
+            held.setdefault(day, []).append(part.where)
+    shared = {day: names for day, names in held.items() if len(names) > 1}
+    if shared:
+        day, names = next(iter(shared.items()))
+        warnings.warn(
+            f"path: more than one file for {len(shared)} of the days ({day}: "
+            f"{', '.join(names[:3])}); their fields are averaged",
+            stacklevel=4,
+        )
 
 
-def _load(sst: xr.DataArray, where: str) -> xr.DataArray:
+def _by_day(joined: xr.Dataset, parts: list[_Part], cadence) -> xr.Dataset:
+    """`joined` with the UTC day of each field as its time; refused if fields are no daily maps."""
+    start, end, stamps = (joined[k].values for k in ("start", "end", "time"))
+    length = _length(joined, parts[0].width)
+    joined = joined.drop_vars(["start", "end"])
+    spans = None
+    if cadence is not None:
+        bounds = (start, end) if (end > start).all() else (None, None)
+        spans = days.stands_for(cadence, stamps, *bounds)
+    elif length > days.LONGEST and not parts[0].own:
+        example = "monthly" if 27 < length < 32 else f"{length:.0f}"
+        raise ValueError(
+            f"{parts[0].where}: its fields stand for about {length:.0f} days each, they are no "
+            f"daily maps; pass cadence={example!r} to take each for all of its days, or "
+            "cadence='daily' if each is of one day"
+        )
+    if spans is None:
+        return joined.assign_coords(time=stamps.astype("datetime64[D]").astype("datetime64[ns]"))
+    gaps = np.diff(np.unique(stamps.astype("datetime64[D]")))
+    if gaps.size and gaps.min() == np.timedelta64(1, "D"):
+        raise ValueError(
+            f"cadence={cadence!r}: {parts[0].where} has a field for each day; leave it"
+        )
+    return days.spread(joined, *spans)
+
+
+def _load(ds: xr.Dataset, where: str) -> xr.Dataset:
     try:
-        return sst.load()
+        return ds.load()
     except (OSError, RuntimeError, ValueError) as error:
         raise ValueError(
             f"path: the data of {where} (or of a file read with it) break off or cannot be "
@@ -461,127 +420,70 @@ def _load(sst: xr.DataArray, where: str) -> xr.DataArray:
         ) from error
 
 
-def _possible_values(sst: xr.DataArray, origin: str, read_as: str) -> xr.DataArray:
-    """`sst` without values that no sea has; an error where they contradict the stated unit."""
-    values = (sst if sst.chunks is None else _thinned(sst)).values
-    values = values[~np.isnan(values)]
-    if not values.size:
-        warnings.warn(f"{origin} holds no observation; its unit was not checked", stacklevel=3)
-        return sst
-    possible = (values >= COLDEST) & (values <= HOTTEST)
-    wrong_way = KELVIN if read_as == "degC" else -KELVIN
-    mistaken = (values >= COLDEST + wrong_way) & (values <= HOTTEST + wrong_way)
-    as_stored = values + (KELVIN if read_as == "K" else 0)
-    if mistaken.sum() > possible.sum():
-        other = "K" if read_as == "degC" else "degC"
+def _guarded(sst: xr.DataArray, part: _Part, transform: str | None) -> xr.DataArray:
+    """`sst` without what no measurement is; log10 of it where that was asked for."""
+    origin = f"{part.where}: variable {part.name!r} in {part.stated!r}"
+    if part.read_as is not None:
+        if transform is not None:
+            raise ValueError(f"transform={transform!r} is not for temperatures; leave it out")
+        return guarded(sst, origin, part.read_as, part.packing)
+    sst = without_codes(sst, origin)
+    return sst if transform is None else np.log10(sst.where(sst > 0))
+
+
+def _refuse_nothing_left(sst: xr.DataArray, part: _Part) -> None:
+    limited = part.rule is not None and part.rule.limit is not None
+    if limited and sst.chunks is None and not sst.notnull().any():
         raise ValueError(
-            f"{origin} is labelled {read_as} but its median is {np.median(as_stored):.4g}, which "
-            f"can only be {other}: pass units={other!r}"
+            f"{part.where}: no pixel has {part.rule}; choose another quality=N, or quality='none'"
         )
-    if not possible.any():
-        raise ValueError(
-            f"{origin} runs from {as_stored.min():.6g} to {as_stored.max():.6g}: no sea is like "
-            "that in degC or K; choose another variable=, or repair its scale or fill value"
-        )
-    if sst.chunks is None and possible.all():
-        return sst
-    if not possible.all():
-        common, number = np.unique(as_stored[~possible], return_counts=True)
-        warnings.warn(
-            f"{origin}: {100 * (1 - possible.mean()):.2g} % of the values lie outside "
-            f"{COLDEST:g}..{HOTTEST:g} degC (most often {common[number.argmax()]:.6g}) and become "
-            "NaN",
-            stacklevel=3,
-        )
-    return sst.where((sst >= COLDEST) & (sst <= HOTTEST))
 
 
-def _find_mask(ds: xr.Dataset, names: dict, skip: str) -> xr.DataArray | None:
-    """The file's own land or sea mask (lat, lon), if it has one that does not change in time."""
-    grid = [ds[names["latitude"]].dims[0], ds[names["longitude"]].dims[0]]
-    for name, variable in ds.variables.items():
-        called = str(name).lower() in MASK_NAMES
-        called = called or variable.attrs.get("standard_name") in MASK_STANDARD_NAMES
-        if (
-            not called
-            or name == skip
-            or variable.dtype.kind not in "biuf"
-            or not set(grid) <= set(variable.dims)
-        ):
-            continue
-        others = {d: 0 for d in variable.dims if d not in grid}
-        changes = any(ds.sizes[d] > 1 for d in others)
-        if changes and "flag_meanings" not in variable.attrs:
-            continue  # without flags that say land or water it may as well be a cloud mask
-        return ds[name].isel(others, drop=True).transpose(*grid)
-    return None
+def _one_field_per_day(ds: xr.Dataset) -> xr.Dataset:
+    """Days sorted; of several fields a day the mean of those of the best grade in each cell."""
+    index = ds.indexes["time"]
+    if index.is_unique:
+        ds = ds if index.is_monotonic_increasing else ds.sortby("time")
+        return ds.drop_vars("grade", errors="ignore")
+    if "grade" in ds:
+        grade = ds["grade"].where(ds["sst"].notnull())
+        best = grade.groupby("time").max().sel(time=ds["time"])
+        ds = ds.drop_vars("grade").where((grade == best) | grade.isnull())
+    return ds.groupby("time").mean().transpose("time", "lat", "lon")  # sorts as well
 
 
-def _own_mask(first: xr.Dataset, sst: xr.DataArray) -> xr.DataArray | None:
-    """True where the file's own mask says water; None without a mask that can be understood."""
-    if "mask" not in first:
-        return None
-    mask = first["mask"]
-    water = _flagged_water(mask)
-    if water is None:
-        water = _binary_water(mask, sst)
-    if water is None:
-        warnings.warn(
-            "the file's own mask is neither described by flag_meanings nor a 0/1 mask that agrees "
-            "with the data; the coastline is used instead",
-            stacklevel=3,
-        )
-        return None
-    return water.drop_attrs()
+def _masks(parts: list[_Part]) -> list[xr.DataArray]:
+    """The files' own masks, of a few files where there are many and large."""
+    masks = [part.data["mask"] for part in parts if "mask" in part.data]
+    if len(masks) > MOST_MASKS and 4 * sum(mask.size for mask in masks) > IN_MEMORY:
+        chosen = np.linspace(0, len(masks) - 1, MOST_MASKS).astype(int)
+        masks = [masks[k] for k in chosen]
+    return [mask.load() for mask in masks]
 
 
-def _flagged_water(mask: xr.DataArray) -> xr.DataArray | None:
-    """Water according to the CF flags of a mask (bits or values)."""
-    meanings = str(mask.attrs.get("flag_meanings", "")).lower().split()
-    bits = np.atleast_1d(mask.attrs.get("flag_masks", []))
-    values = np.atleast_1d(mask.attrs.get("flag_values", []))
-    wet = [meaning.startswith(WATER) for meaning in meanings]
-    if not any(wet):
-        return None
-    codes = mask.fillna(0).astype(int) if mask.dtype.kind == "f" else mask.astype(int)
-    if bits.size == len(meanings):
-        return (codes & int(np.bitwise_or.reduce(bits[wet].astype(int)))) != 0
-    return codes.isin(values[wet].astype(int)) if values.size == len(meanings) else None
-
-
-def _binary_water(mask: xr.DataArray, sst: xr.DataArray) -> xr.DataArray | None:
-    """A mask of 0 and 1 (or a fraction), turned so that what was observed is water."""
-    values = mask.astype(float).fillna(0)
-    if values.min() < 0 or values.max() > 1:
-        return None
-    one = values > 0.5
-    seen = (sst if sst.chunks is None else _thinned(sst)).notnull().any("time").load()
-    if not seen.any():  # then the coastline tells the sense
-        seen = seen | ocean_mask(seen["lat"].values, seen["lon"].values)
-    here = one.sel(lat=seen["lat"], lon=seen["lon"]).values[seen.values]
-    share = here.mean() if here.size else 0.5
-    if share > 0.9:
-        return one
-    return ~one if share < 0.1 else None
-
-
-def _observed_or_coast(sst: xr.DataArray) -> xr.DataArray:
-    """Ocean without a mask in the file: the cells of a gap-free series, else coast or observed."""
-    seen = sst.notnull()
-    ever, always = seen.any("time"), seen.all("time")
-    gap_free = (ever == always).all() & ever.any() & (sst.sizes["time"] > 1)
-    if sst.chunks is None and gap_free:
-        return ever
-    coast = xr.zeros_like(ever) | ocean_mask(sst["lat"].values, sst["lon"].values)
-    return xr.where(gap_free, ever, ever | coast)
-
-
-def _labelled(sst: xr.DataArray, ocean: xr.DataArray, attributes: dict) -> xr.Dataset:
+def _labelled(ds: xr.Dataset, ocean: xr.DataArray, part: _Part, attributes: dict, transform):
     """The finished Dataset with CF attributes and what the source says of itself."""
-    out = xr.Dataset({"sst": sst, "ocean_mask": ocean}).drop_encoding()
+    out = xr.Dataset({"sst": ds["sst"], "ocean_mask": ocean})
+    if "error" in ds and part.read_as is not None:
+        out["sst_error"] = ds["error"]
+    out = out.drop_encoding()
     out["sst"].attrs = SST_ATTRIBUTES | {"long_name": "daily sea surface temperature"}
+    if part.read_as is None:
+        out["sst"].attrs = _other_attributes(part, transform)
+        out.attrs["variable"] = part.name
+    if "sst_error" in out:
+        out["sst_error"].attrs = {"long_name": "standard deviation of the error", "units": "K"}
     out["ocean_mask"].attrs = {"long_name": "ocean", "comment": "1 = ocean, 0 = land"}
     for axis, axis_attributes in AXIS_ATTRIBUTES.items():
         out[axis].attrs = dict(axis_attributes)
-    out.attrs = {k: attributes[k] for k in KEPT_ATTRIBUTES if k in attributes}
+    out.attrs |= {k: attributes[k] for k in KEPT_ATTRIBUTES if k in attributes}
     return out
+
+
+def _other_attributes(part: _Part, transform: str | None) -> dict:
+    """Of a variable that is no temperature: its own words; log10 in the way of UDUNITS."""
+    units = part.stated or "1"
+    kept = {k: part.attrs[k] for k in ("standard_name", "long_name") if k in part.attrs}
+    if transform is None:
+        return kept | {"units": units}
+    return {"long_name": f"log10 of {kept.get('long_name', part.name)}", "units": f"lg(re {units})"}

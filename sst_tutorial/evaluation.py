@@ -1,7 +1,8 @@
-"""How good is a monthly mean? The same questions put to every method, on the same months.
+"""How good is a monthly mean, or a map of one day? The same questions put to every method.
 
-A method is any `predict(month) -> (H, W)` degC, finite over the ocean; the months come from
-`benchmark.py`, numbers are written by `results.py`. `sst-tutorial evaluate` does all three.
+A method is any `predict(month, day=None) -> (H, W)` degC, finite over the ocean, and one that is
+asked for months only may do without `day`. The questions come from `exams.py`, numbers are written
+by `results.py`. `sst-tutorial evaluate` does all three.
 Chapter: *Judging a reconstruction*.
 """
 
@@ -11,7 +12,7 @@ import numpy as np
 import torch
 from scipy import ndimage
 
-from sst_tutorial.benchmark import MONTHS
+from sst_tutorial.exams import EXAMS, Question
 
 SELDOM = 3  # a cell seen on at most this many days of its month is "seldom seen"
 CLOUD_EDGES = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0)  # share of the month's days hidden
@@ -200,14 +201,16 @@ def paired_difference(runs_a, runs_b, **bootstrap):
 # ---------------------------------------------------------------- scoring
 
 
-def _predict(predict, name, month):
+def _predict(predict, name, question):
     """One checked prediction (H, W) and the seconds it took."""
+    month, day = question.month, question.day
     start = clock.perf_counter()
-    prediction = np.asarray(predict(month), dtype=float)
+    prediction = predict(month) if day is None else predict(month, day=day)
+    prediction = np.asarray(prediction, dtype=float)
     seconds = clock.perf_counter() - start
-    if prediction.shape != month.truth.shape:
+    if prediction.shape != month.ocean.shape:
         raise ValueError(
-            f"{name} must return shape {month.truth.shape} for {month.name}, got {prediction.shape}"
+            f"{name} must return shape {month.ocean.shape} for {month.name}, got {prediction.shape}"
         )
     bad = int((~np.isfinite(prediction[month.ocean])).sum())
     if bad:
@@ -218,49 +221,52 @@ def _predict(predict, name, month):
     return prediction, seconds
 
 
-def score_months(methods, months):
+def score_months(methods, months, block=3):
     """Put every method to every question on the same months.
 
-    methods: dict name -> predict(month) -> (H, W) degC.
-    months: list of `Month` with their truth, in time order.
+    methods: dict name -> predict(month, day=None) -> (H, W) degC.
+    months: list of `Month` with their truth, of which the mean is asked, or of `exams.Question`,
+    in time order. block: units of it that are drawn together for an interval, see `block_bootstrap`
     Returns dict name -> dict of plain numbers and lists, ready for JSON; errors in K, lengths in
     cells. ValueError names the method and month of a prediction that is not finite over ocean.
     """
     if not months:
         raise ValueError("months is empty: give at least one Month")
-    return {name: _score(predict, name, months) for name, predict in methods.items()}
+    questions = [m if isinstance(m, Question) else Question(m) for m in months]
+    return {name: _score(predict, name, questions, block) for name, predict in methods.items()}
 
 
-def _score(predict, name, months):
+def _score(predict, name, questions, block):
     parts = {key: [] for key in ("error", "days_seen", "hidden", "coast", "steps")}
     by_month = {key: [] for key in ("name", "rmse", "square_sum", "weight_sum")}
     centred, seconds, spectra = [], [], []
-    for month in months:
-        ocean = month.ocean
-        if not ocean.any():
+    for question in questions:
+        month, judged = question.month, question.judged
+        if not month.ocean.any():
             raise ValueError(f"{month.name} has no ocean cell: leave it out")
-        prediction, took = _predict(predict, name, month)
-        error = (prediction - month.truth)[ocean]
-        H, W = ocean.shape
-        days_seen = month.observed.sum(0)[ocean]
+        if not judged.any():
+            raise ValueError(f"{month.name} has no cell to judge: leave it out")
+        prediction, took = _predict(predict, name, question)
+        error = (prediction - question.truth)[judged]
+        days_seen = month.observed.sum(0)[judged]
         parts["error"].append(error)
         parts["days_seen"].append(days_seen)
         parts["hidden"].append(1 - days_seen / len(month.sst))
-        parts["coast"].append(distance_to_coast(ocean)[ocean])
-        parts["steps"].append(gradient_errors(prediction, month.truth, ocean))
+        parts["coast"].append(distance_to_coast(month.ocean)[judged])
+        parts["steps"].append(gradient_errors(prediction, question.truth, judged))
         by_month["name"].append(month.name)
         by_month["rmse"].append(rmse(error))
         by_month["square_sum"].append(float(np.sum(error**2)))
         by_month["weight_sum"].append(float(error.size))
         centred.append(centred_rmse(error) ** 2 * error.size)
         seconds.append(took)
-        if min(H, W) >= 8:
-            spectra.append(_spectra_of(prediction, month))
+        if min(month.ocean.shape) >= 8 and (judged == month.ocean).all():
+            spectra.append(_spectra_of(prediction, question))
     error, days_seen, hidden, coast, steps = (np.concatenate(p) for p in parts.values())
     seldom, never = days_seen <= SELDOM, days_seen == 0
     return {
         "rmse": rmse(error),
-        "rmse_interval": _interval(by_month),
+        "rmse_interval": _interval(by_month, questions, block),
         "bias": bias(error),
         "centred_rmse": float(np.sqrt(np.sum(centred) / error.size)),
         "rmse_seldom_seen": rmse(error[seldom]),
@@ -276,17 +282,33 @@ def _score(predict, name, months):
     }
 
 
-def _interval(by_month):
-    n = len(by_month["rmse"])
+def by_unit(by_month, questions):
+    """Sums of squares and weights of each unit of the questions: {"unit", "square_sum",
+    "weight_sum"}, lists in the order in which the units first appear.
+
+    by_month: of a row of `score_months`, on these questions.
+    """
+    keys = [i if q.unit is None else q.unit for i, q in enumerate(questions)]
+    units = {key: number for number, key in enumerate(dict.fromkeys(keys))}
+    number = [units[key] for key in keys]
+    sums = {key: np.bincount(number, by_month[key]) for key in ("square_sum", "weight_sum")}
+    names = [key if isinstance(key, str) else by_month["name"][key] for key in units]
+    return {"unit": names} | {key: values.tolist() for key, values in sums.items()}
+
+
+def _interval(by_month, questions, block):
+    sums = by_unit(by_month, questions)
+    n = len(sums["unit"])
     if n == 1:  # one month says nothing about another
         return (float("nan"), float("nan"))
-    return rmse_interval(by_month["square_sum"], by_month["weight_sum"], block=min(3, n // 2))
+    return rmse_interval(sums["square_sum"], sums["weight_sum"], block=min(block, n // 2))
 
 
-def _spectra_of(prediction, month):
+def _spectra_of(prediction, question):
     """(wavenumber, PSD of truth, of prediction, of error), of departures from the prior."""
-    prior = month.prior_mean
-    fields = (month.truth - prior, prediction - prior, prediction - month.truth)
+    month, truth, day = question.month, question.truth, question.day
+    prior = month.prior_mean if day is None else month.of_day(day)[0]
+    fields = (truth - prior, prediction - prior, prediction - truth)
     powers = [power_spectrum(field, month.ocean) for field in fields]
     return np.stack([powers[0][0], *(p for _, p in powers)])  # (4, rings)
 
@@ -307,33 +329,54 @@ def _spectrum(spectra):
 # ---------------------------------------------------------------- all of it
 
 
-def evaluate(methods, regimes=("cloudy", "clear"), months="benchmark"):
-    """Score `methods` on every regime of one kind of months.
+def evaluate(methods, groups=None, months="smooth", validation=False, daily=False):
+    """Score `methods` on every group of one exam.
 
-    methods: dict name -> predict, as for `score_months`. months: a key of `benchmark.MONTHS`.
-    Returns {"months", "threads", "regimes": {regime: {"n_months", "methods": ...}}}.
+    methods: dict name -> predict, as for `score_months`. groups: some of the exam's, None = all.
+    months: a name of `exams.EXAMS`. validation: the exam's twin, for choices, instead of the exam.
+    daily: the questions for a day, instead of those for the month.
+    Returns {"months", "version", "seed", "validation", "question", "threads", "regimes":
+    {group: {"n_months", "methods": ...}}}.
     """
-    if months not in MONTHS:
-        raise ValueError(f"months must be one of {', '.join(MONTHS)}, got {months!r}")
-    scored = {"months": months, "threads": torch.get_num_threads(), "regimes": {}}
-    for regime in regimes:
-        chosen = MONTHS[months](regime)
-        scored["regimes"][regime] = {
-            "n_months": len(chosen), "methods": score_months(methods, chosen)
+    if months not in EXAMS:
+        raise ValueError(f"months must be one of {', '.join(EXAMS)}, got {months!r}")
+    exam, question = EXAMS[months], "day" if daily else "month"
+    scored = {
+        "months": months,
+        "version": exam.version,
+        "seed": exam.seeds[validation],
+        "validation": validation,
+        "question": question,
+        "threads": torch.get_num_threads(),
+        "regimes": {},
+    }
+    groups = exam.groups if groups is None else groups
+    for group in groups:
+        if group not in exam.groups:
+            known = ", ".join(map(repr, exam.groups))
+            raise ValueError(f"regime {group!r} is not of {months}; it has {known}")
+    for group in groups:
+        asked = exam.questions(group, validation)
+        if question not in asked:
+            raise ValueError(f"{months}, {group} asks for no {question}; it has {', '.join(asked)}")
+        scored["regimes"][group] = {
+            "n_months": len(asked[question]),
+            "methods": score_months(methods, asked[question], exam.block),
         }
     return scored
 
 
 def table(results):
     """The scores as lines of text: one row a method and regime."""
-    head = f"{'':8}{'method':24}{'RMSE':>7}{'95 % interval':>16}{'seldom':>8}{'bias':>8}"
+    wide = max([8, *(len(group) + 2 for group in results["regimes"])])
+    head = f"{'':{wide}}{'method':24}{'RMSE':>7}{'95 % interval':>16}{'seldom':>8}{'bias':>8}"
     lines = [head + f"{'gradient':>10}{'resolves':>10}{'s/month':>9}"]
     for regime, scored in results["regimes"].items():
         for name, s in scored["methods"].items():
             low, high = s["rmse_interval"]
             cells = s["spectrum"]["effective_resolution_cells"] if s["spectrum"] else float("nan")
             lines.append(
-                f"{regime:8}{name:24}{s['rmse']:7.3f}{low:9.3f}-{high:.3f} "
+                f"{regime:{wide}}{name:24}{s['rmse']:7.3f}{low:9.3f}-{high:.3f} "
                 f"{s['rmse_seldom_seen']:8.3f}{s['bias']:8.3f}{s['gradient_rmse']:10.3f}"
                 f"{cells:10.1f}{s['seconds_per_month']:9.3f}"
             )

@@ -1,6 +1,7 @@
 """The first guess of a month: from observations alone to an analysis a network can start from.
 
-Both classes here fill one slot of `networks.Estimator` and answer with a `FirstGuess`:
+Both classes here fill one slot of `networks.Estimator`. Each reads a month once (`read`) and can
+then be asked for the mean of any of its days (`answer`, a `FirstGuess`); called, it does both:
 
 - `GaussianMean` divides a Gaussian sum of the observations by their Gaussian count; nothing in it
   is learned;
@@ -19,12 +20,28 @@ from torch.nn import functional as F
 TINY_COUNT = 1e-6
 
 
+class Reading(NamedTuple):
+    """What no question changes, in the units of the input.
+
+    daily (B, T, H, W); channels (B, C, T, H, W) that a network may read, and known (same shape,
+    bool) where each of them says something; observed (B, T, H, W) and ocean (B, H, W) as they came
+    in; increments and counts, of every correction if there are any, each (B, T, H, W).
+    """
+
+    daily: Tensor
+    channels: Tensor
+    known: Tensor
+    observed: Tensor
+    ocean: Tensor
+    increments: list[Tensor]
+    counts: list[Tensor]
+
+
 class FirstGuess(NamedTuple):
     """What a first guess hands on, in the units of its input.
 
-    mean (B, H, W) of the days that are wanted, land 0; daily (B, T, H, W); channels (B, C, T, H, W)
-    that a network may read, and known (same shape, bool) where each of them says something; maps
-    (B, S, H, W), what is known of each pixel in those days, land 0; S may be 0.
+    mean (B, H, W) of the days that are wanted, land 0; daily, channels and known as in `Reading`;
+    maps (B, S, H, W), what is known of each pixel in those days, land 0; S may be 0.
     """
 
     mean: Tensor
@@ -35,10 +52,14 @@ class FirstGuess(NamedTuple):
 
 
 def month_mean(daily: Tensor, wanted: Tensor) -> Tensor:
-    """Mean over some days (B, T) bool: (B, T, H, W) -> (B, H, W); 0 when there is none."""
+    """Mean over some days (B, T) bool: (B, T, H, W) -> (B, H, W); 0 when there is none.
+
+    One month may be asked several questions at once: (1, T, H, W) and (Q, T) -> (Q, H, W).
+    """
     days = wanted.to(daily.dtype)
     weights = days / days.sum(1, keepdim=True).clamp_min(1.0)
-    return (weights[:, None] @ daily.flatten(2)).view_as(daily[:, 0])
+    weights = weights.unflatten(0, (len(daily), -1))  # (B, 1, T), or (1, Q, T)
+    return (weights @ daily.flatten(2)).flatten(0, 1).unflatten(1, daily.shape[2:])
 
 
 # ---------------------------------------------------------------- one Gaussian
@@ -58,10 +79,18 @@ class GaussianMean(nn.Module):
     def forward(self, x: Tensor, observed, ocean, exists, wanted=None) -> FirstGuess:
         """x (B, T, H, W) anomalies, 0 where not observed; the rest as in `months.Batch`; wanted
         (B, T) bool, True = a day of which the mean is asked, None = all that exist."""
+        reading = self.read(x, observed, ocean, exists)
+        return self.answer(reading, exists if wanted is None else wanted)
+
+    def read(self, x: Tensor, observed, ocean, exists) -> Reading:
         daily = gaussian_analysis(x, observed, self.cells, self.days)  # (B, T, H, W)
-        wanted = exists if wanted is None else wanted
-        mean = month_mean(daily, wanted).masked_fill(~ocean, 0.0)
-        return FirstGuess(mean, daily, x[:, None], observed[:, None], x.new_zeros(len(x), 0, 1, 1))
+        return Reading(daily, x[:, None], observed[:, None], observed, ocean, [], [])
+
+    def answer(self, reading: Reading, wanted: Tensor) -> FirstGuess:
+        """wanted (B, T), or (Q, T) of a reading of one month: then mean and maps are (Q, ...)."""
+        mean = month_mean(reading.daily, wanted).masked_fill(~reading.ocean, 0.0)
+        maps = mean.new_zeros(len(mean), 0, 1, 1)
+        return FirstGuess(mean, *reading[:3], maps)
 
 
 def gaussian_analysis(anomaly: Tensor, observed: Tensor, cells=1.2, days=3.0) -> Tensor:
@@ -126,7 +155,8 @@ def normalised_convolution(values, observed, cells, days):
 
 
 class SuccessiveCorrections(nn.Module):
-    """Explain the observations coarse to fine, each correction what the wider ones left over.
+    """Explain the observations coarse to fine, each correction what the wider ones left over
+    (chapter "Divide by what was seen").
 
     A correction spreads the misfit of the observations with a Gaussian in space and an exponential
     in time, and divides by the count of observations under the same kernel:
@@ -163,12 +193,12 @@ class SuccessiveCorrections(nn.Module):
 
     def forward(self, x: Tensor, observed, ocean, exists, wanted=None) -> FirstGuess:
         """x (B, T, H, W) anomalies, 0 where not observed; the rest as in `months.Batch`; wanted
-        (B, T) bool, True = a day of which the mean is asked, None = all that exist.
+        (B, T) bool, True = a day of which the mean is asked, None = all that exist."""
+        reading = self.read(x, observed, ocean, exists)
+        return self.answer(reading, exists if wanted is None else wanted)
 
-        The channels are misfit, analysis and three counts; the maps are the analysis after each
-        correction against the last one, the last one, the counts, the number of observations, the
-        mean misfit, and one for the ocean.
-        """
+    def read(self, x: Tensor, observed, ocean, exists) -> Reading:
+        """The channels are misfit, analysis and three counts."""
         analysis, increments, counts = self.analyse(x, observed)
         n = len(counts)
         chosen = [counts[i].log1p() for i in (n // 3, 2 * n // 3, n - 1)]
@@ -176,20 +206,28 @@ class SuccessiveCorrections(nn.Module):
         channels = torch.stack([misfit, analysis, *chosen], 1)  # (B, C, T, H, W)
         there = ocean[:, None] & exists[:, :, None, None]  # (B, T, H, W)
         known = torch.stack([observed] + [there] * (1 + self.COUNTS), 1)  # (B, C, T, H, W)
-        wanted = exists if wanted is None else wanted
-        mean = month_mean(analysis, wanted).masked_fill(~ocean, 0.0)  # (B, H, W)
+        return Reading(analysis, channels, known, observed, ocean, increments, counts)
+
+    def answer(self, reading: Reading, wanted: Tensor) -> FirstGuess:
+        """wanted (B, T), or (Q, T) of a reading of one month: then mean and maps are (Q, ...).
+
+        The maps are the analysis after each correction against the last one, the last one, the
+        counts, the number of observations, the mean misfit, and one for the ocean.
+        """
+        daily, channels, known, observed, ocean, increments, counts = reading
+        mean = month_mean(daily, wanted).masked_fill(~ocean, 0.0)  # (B, H, W)
         so_far, maps = torch.zeros_like(mean), []
         for increment in increments[:-1]:
             so_far = so_far + month_mean(increment, wanted)
             maps.append(so_far - mean)
         maps.append(mean)
         maps += [month_mean(count, wanted).log1p() for count in counts]
-        days = wanted[:, :, None, None]
+        days, misfit = wanted[:, :, None, None], channels[:, 0]
         number = (observed & days).to(misfit.dtype).sum(1)  # (B, H, W)
         total = (misfit * days).sum(1)
         maps += [number.log1p(), total / (number + 1), torch.ones_like(number)]
         maps = torch.stack(maps, 1).masked_fill(~ocean[:, None], 0.0)  # (B, S, H, W)
-        return FirstGuess(mean, analysis, channels, known, maps)
+        return FirstGuess(mean, daily, channels, known, maps)
 
     def analyse(self, x: Tensor, observed: Tensor) -> tuple[Tensor, list[Tensor], list[Tensor]]:
         """x (B, T, H, W) anomalies, anything where not observed; observed the same shape, bool.
@@ -200,8 +238,10 @@ class SuccessiveCorrections(nn.Module):
         days = x.shape[1]
         x = x.masked_fill(~observed, 0.0)
         x = x.to(torch.promote_types(x.dtype, torch.float32))
-        # Eight days at a time: a GPU multiplies 31 x 31 matrices slower than 32 x 32 ones.
-        x, seen = (F.pad(a, (0, 0, 0, 0, 0, -days % 8)) for a in (x, observed.to(x.dtype)))
+        # Eight days at a time: a GPU multiplies 31 x 31 matrices slower than 32 x 32 ones. A CPU
+        # does not: there the padding and the copies that it brings are 6 % of the analysis.
+        spare = -days % 8 if x.is_cuda else 0
+        x, seen = (F.pad(a, (0, 0, 0, 0, 0, spare)) for a in (x, observed.to(x.dtype)))
         T, H, W = x.shape[1:]
         cells, memory, noise, gain = self._numbers(x, seen)  # each (n, b, 1, 1); b = 1 or B
         noise, gain = noise[:, :, None], gain[:, :, None]  # (n, b, 1, 1, 1)

@@ -56,9 +56,8 @@ class Month:
                 f"ocean must be bool of shape {sst.shape[1:]}, True = sea, "
                 f"got {ocean.dtype} {ocean.shape}"
             )
-        gap = ~(ocean & np.isfinite(sst))
-        if sst.dtype.kind != "f" or (gap != np.isnan(sst)).any():  # a globe is 0.13 GB a copy
-            sst = np.where(gap, np.nan, sst)
+        # Always a copy: what the caller does with its array later must not change the month.
+        sst = np.where(ocean & np.isfinite(sst), sst, np.nan)
         self._check_sea("sst", sst)
         prior = month_prior(sst, ocean) if self.prior is None else np.asarray(self.prior)
         self._check_field("prior", prior, sst.shape, ocean)

@@ -2,8 +2,8 @@
 
 Its two slots are filled by name from a settings file, see `build`:
 
-- first guess: a class of `first_guess.py`, called with anomalies and masks, see its `forward`; it
-  has `chans` and `skip_chans`, the C and S of its `FirstGuess`;
+- first guess: a class of `first_guess.py`, called with anomalies and masks, see its `forward`, or
+  in two steps, `read` and `answer`; `chans` and `skip_chans` are the C and S of its `FirstGuess`;
 - network: any module that is called as the published `SpatioTemporalModel` is. Here are two that
   have no tokens: what is the transformer worth? Chapter *The full GPU run*.
 
@@ -20,7 +20,8 @@ guess; missing, bool of that shape, is True where they say nothing and may be an
 (B, H, W) and no_such_day (B, T) are bool, True = land, a day that the month has not; None = there
 is none. skip (B, S, H, W) are the maps of the first guess, to be read only where skip_chans is not
 0: `skip = true` in the settings sees to that. wanted (B, T) is bool, True = a day of which the mean
-is asked, None = the whole month; a network that knows no other question says so by ValueError.
+is asked, None = the whole month; a network that knows no other question says so by ValueError and
+has `answers_days = False`.
 """
 
 from inspect import signature
@@ -35,6 +36,8 @@ from sst_tutorial.first_guess import GaussianMean, SuccessiveCorrections
 from sst_tutorial.model import SpatioTemporalModel
 from sst_tutorial.months import DAYS
 from sst_tutorial.ocean_norm import OceanBatchNorm2d
+
+DAYS_AT_ONCE = 8  # single days of a month that go through a network together
 
 
 class Estimate(NamedTuple):
@@ -74,24 +77,79 @@ class Estimator(nn.Module):
         whole month (None), one day, or any between. The same weights answer all of them.
         """
         wanted = None if wanted is None else wanted & exists
-        guess, inputs = self._guess(anomaly, observed, ocean, exists, wanted)
+        guess = self.first_guess(*self._scaled(anomaly, observed, ocean, exists), wanted)
+        inputs = self._inputs(guess, ocean, exists)
         skip = guess.maps.to(inputs[0].dtype)  # (B, S, H, W)
         added = self.network(*inputs, skip, wanted)  # (B, H, W)
         return Estimate(self.scale * (guess.mean + added), self.scale * guess.mean)
 
+    def days(self, anomaly: Tensor, observed: Tensor, ocean: Tensor, exists: Tensor) -> Estimate:
+        """The maps of all days, in eval mode those that `forward` gives to who asks for each alone.
+
+        Arguments as for `forward`. Both fields of the answer are (B, T, H, W) K, 0 on land and on
+        days that do not exist. What no question changes is done once; the rest is done for
+        `DAYS_AT_ONCE` days at a time, which bounds the memory under `torch.inference_mode()`.
+        ValueError where the network answers for whole months only.
+        """
+        require(
+            getattr(self.network, "answers_days", True),
+            f"network {type(self.network).__name__} answers for whole months only, it has no days",
+        )
+        months = zip(*(a.split(1) for a in (anomaly, observed, ocean, exists)), strict=True)
+        mean, first_guess = zip(*(self._days_of(*month) for month in months), strict=True)
+        return Estimate(torch.cat(mean), torch.cat(first_guess))
+
+    def _days_of(self, anomaly, observed, ocean, exists) -> tuple[Tensor, Tensor]:
+        """`days` of one month, (1, T, H, W) each."""
+        reading = self.first_guess.read(*self._scaled(anomaly, observed, ocean, exists))
+        inputs, tokens = self._inputs(reading, ocean, exists), None
+        if isinstance(self.network, SpatioTemporalModel):
+            tokens = _tokens_of_days(self.network, *inputs)  # (T, N, D)
+        mean, first_guess = torch.zeros_like(reading.daily), torch.zeros_like(reading.daily)
+        there = exists[0].nonzero()[:, 0]
+        for i in range(0, len(there), DAYS_AT_ONCE):
+            days = there[i : i + DAYS_AT_ONCE]  # (Q,)
+            wanted = F.one_hot(days, exists.shape[1]).bool()  # (Q, T)
+            guess = self.first_guess.answer(reading, wanted)
+            month = [a.expand(len(days), *a.shape[1:]) for a in inputs]  # the same for each
+            skip = guess.maps.to(month[0].dtype)  # (Q, S, H, W)
+            if tokens is None:
+                added = self.network(*month, skip, wanted)  # (Q, H, W)
+            else:
+                added = self.network.spatial_tr(tokens[days])  # (Q, N, D)
+                added = self.network.decoder(added, *ocean.shape[1:], month[2], skip)
+            mean[0, days] = self.scale * (guess.mean + added)
+            first_guess[0, days] = self.scale * guess.mean
+        return mean, first_guess
+
     def attention(self, anomaly, observed, ocean, exists, wanted=None) -> dict:
         """Where a network with tokens looks, see `SpatioTemporalModel.attention`."""
-        _, (channels, missing, _, no_such_day) = self._guess(anomaly, observed, ocean, exists)
+        reading = self.first_guess.read(*self._scaled(anomaly, observed, ocean, exists))
+        channels, missing, _, no_such_day = self._inputs(reading, ocean, exists)
         return self.network.attention(channels, missing, no_such_day, wanted)
 
-    def _guess(self, anomaly, observed, ocean, exists, wanted=None):
-        """The first guess, and the network's inputs in the published polarity of masks: data and
-        missing (B, C, T, H, W), land (B, H, W), no_such_day (B, T)."""
+    def _scaled(self, anomaly, observed, ocean, exists):
+        """What a first guess reads, with only what can have been observed."""
         observed = observed & ocean[:, None] & exists[:, :, None, None]
-        dtype = self.network.last.weight.dtype
-        x = (anomaly.to(dtype) / self.scale).masked_fill(~observed, 0.0)  # (B, T, H, W)
-        guess = self.first_guess(x, observed, ocean, exists, wanted)
-        return guess, (guess.channels.to(dtype), ~guess.known, ~ocean, ~exists)
+        x = anomaly.to(self.network.last.weight.dtype) / self.scale  # (B, T, H, W)
+        return x.masked_fill(~observed, 0.0), observed, ocean, exists
+
+    def _inputs(self, guess, ocean, exists):
+        """The network's inputs from a first guess or its reading, in the published polarity of
+        masks: data and missing (B, C, T, H, W), land (B, H, W), no_such_day (B, T)."""
+        channels = guess.channels.to(self.network.last.weight.dtype)
+        return channels, ~guess.known, ~ocean, ~exists
+
+
+def _tokens_of_days(network: SpatioTemporalModel, data, missing, land, no_such_day) -> Tensor:
+    """(T, N, D), what the spatial transformer gets of one month (B = 1) asked for single days.
+
+    A day that is asked alone has all the weight, so that the aggregator returns its tokens.
+    """
+    x, _, place = network.read(data, missing, no_such_day)
+    x = x.view(-1, *place.shape)  # (T', N, D)
+    x = x + network.temporal.pos(len(x)).to(x.dtype)[:, None] + place.to(x.dtype)
+    return x.repeat_interleave(network.patch_size[0], 0)
 
 
 # ---------------------------------------------------------------- networks without tokens

@@ -1,12 +1,15 @@
-"""From gappy daily maps to complete monthly maps, one month and one tile at a time.
+"""From gappy daily maps to complete monthly or daily ones, one month and one tile at a time.
 
 A map of any size is cut into overlapping tiles, each goes through the estimator, and a weighted sum
-with soft edges puts them together again, around the dateline too where the grid is global. Only one
-month is held in memory, and tiles cost the same wherever they lie, so that memory grows with the
-area of the map and time with the area of its ocean.
+with soft edges puts them together again, around the dateline too where the grid is global. Of what
+comes in only one month is held in memory, and tiles cost the same wherever they lie, so that memory
+grows with the area of the map (and what comes out) and time with the area of its ocean.
 """
 
 import warnings
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -18,17 +21,31 @@ from tqdm.auto import tqdm
 from sst_tutorial.data import AXIS_ATTRIBUTES, COLDEST, HOTTEST, SST_ATTRIBUTES, open_sst
 from sst_tutorial.months import Batch, Month, month_of
 from sst_tutorial.networks import Estimator
+from sst_tutorial.plausible import guarded_tidy
 from sst_tutorial.prior import is_global, on_the_same_grid
-from sst_tutorial.weights import find_weights, fingerprint, load_weights
+from sst_tutorial.weights import SHIPPED, find_weights, fingerprint, load_weights, read_metadata
 
+OUTPUTS = ("monthly", "daily", "both")
+DAYS = slice(None)  # the question for every day of a month; None is the one for its mean
+COUNT_ATTRIBUTES = {
+    "standard_name": "number_of_observations",
+    "long_name": "days of the month on which the cell was seen",
+    "units": "1",
+}
+FLAG_ATTRIBUTES = {
+    "standard_name": "status_flag",
+    "long_name": "was the cell seen on that day",
+    "flag_values": np.array([0, 1], np.int8),
+    "flag_meanings": "not_observed observed",
+}
 TILE = 32  # cells on a side of a tile: the size the shipped network was trained on
 OVERLAP = 8  # cells over which two neighbours are blended
 TILES_AT_ONCE = 16
 ON_ONE_CORE = 4  # tiles at once: what they need then stays in its cache
 
 
-def reconstruct(daily, model=None, climatology=None) -> xr.Dataset:
-    """Complete monthly mean maps from gappy daily ones: one step for each calendar month.
+def reconstruct(daily, model=None, climatology=None, output="monthly") -> xr.Dataset:
+    """Complete maps from gappy daily ones: the mean of each calendar month, or each of its days.
 
     Parameters
     ----------
@@ -39,47 +56,76 @@ def reconstruct(daily, model=None, climatology=None) -> xr.Dataset:
         file or of a run's folder, or an `Estimator` of your own.
     climatology : (dayofyear, lat, lon) in degC on the grid of `daily`, as `daily_climatology`
         returns it, or None: then a smooth map of each month itself is the prior.
+    output : "monthly"; "daily" for a map of every day of these months, the absent ones too; "both"
+        for those and their mean over each month. The network is asked for the month itself, for
+        each day, and for each day, so that "both" may differ a little from "monthly".
 
     Returns
     -------
-    xarray.Dataset, in memory, with
+    xarray.Dataset, in memory. For "monthly" with
         sst (time, lat, lon) float32, degC: mean over all days of the month, complete over the
             ocean, NaN on land;
         first_guess (time, lat, lon) float32, degC: what the network starts from;
         n_observed (time, lat, lon) int16: days on which the cell was seen;
         time: first day of each month, with `time_bnds`; attributes after CF and ACDD, the
         package version, weights and settings among them.
+    For "daily" with the same for each day, but `observed` (time, lat, lon) int8, 1 = seen that day,
+    instead of `n_observed`. For "both" also
+        sst_mean_of_month (month, lat, lon) float32, degC: the mean of the days of `sst`;
+        month: first day of each month, with `month_bnds`.
+    A year of a globe of 0.25 degrees is 3.4 GB of daily maps: ask month by month.
 
     A month without any observation, and any part of the sea with none near it, get the prior mean;
     the former is told by a warning. So are months of which `daily` does not have all days.
 
     Raises ValueError for input that is not daily SST, a climatology of another grid, weights that
-    cannot be read, and weights that answer with what no sea can be.
+    cannot be read, that never learned to answer for single days where daily maps are asked for, and
+    that answer with what no sea can be.
 
     Chapter: *All together*.
     """
+    if output not in OUTPUTS:
+        raise ValueError(f"output={output!r}, choose one of {', '.join(map(repr, OUTPUTS))}")
     daily = _tidied(daily)
     estimator, provenance = _estimator(model)
+    question = None if output == "monthly" else DAYS
+    if question is DAYS:
+        _check_days(model, estimator, provenance["weights"])
     if climatology is not None:
         climatology = on_the_same_grid(climatology, daily)
     periods = daily.indexes["time"].to_period("M")
     held = periods.value_counts(sort=False).reindex(periods.unique())
-    maps = []
+    steps = len(held) if question is None else sum(held.index.days_in_month)
+    shape, end = (steps, *daily["ocean_mask"].shape), 0
+    sst, first_guess = np.empty(shape, np.float32), np.empty(shape, np.float32)
+    seen = np.empty(shape, np.int16 if question is None else np.int8)
     for period in tqdm(held.index, unit="month", disable=None, delay=30):  # None: on a terminal
         month = month_of(daily, period, climatology)
         _warn(month, held[period], climatology)
-        sst, first_guess = _maps(estimator, month, is_global(daily["lon"].values))
-        maps.append((sst, first_guess, month.observed.sum(0)))
-    return _labelled(held, maps, daily, provenance, climatology)
+        maps = _maps(estimator, month, is_global(daily["lon"].values), question)
+        here = slice(end, end := end + len(maps[0]))
+        sst[here], first_guess[here] = maps
+        seen[here] = month.observed.sum(0) if question is None else month.observed
+    out = _labelled(held, (sst, first_guess, seen), daily, climatology, question)
+    if output == "both":
+        out = _with_means(out, held.index)
+    return out.assign_attrs(provenance)
 
 
 def as_method(model=None):
     """The network as one more method, in the form of `baselines.BASELINES`.
 
-    model: as for `reconstruct`. Returns f(month) -> (H, W) degC, for `evaluation.score_months`.
+    model: as for `reconstruct`. Returns f(month, day=None) -> (H, W) degC, for
+    `evaluation.score_months`: the month's mean, or the map of one day, counted from 0.
     """
-    estimator, _ = _estimator(model)
-    return lambda month: _maps(estimator, month, wraps=False)[0]
+    estimator, provenance = _estimator(model)
+
+    def method(month: Month, day: int | None = None) -> np.ndarray:
+        if day is not None:
+            _check_days(model, estimator, provenance["weights"])
+        return _maps(estimator, month, False, day)[0][0]
+
+    return method
 
 
 # ---------------------------------------------------------------------------- what comes in
@@ -97,7 +143,7 @@ def _tidied(daily) -> xr.Dataset:
     empty = {str(dim): n for dim, n in daily.sizes.items() if n == 0}
     if empty:
         raise ValueError(f"daily is empty, its axes have lengths {dict(daily.sizes)}; select less")
-    return daily if _is_tidy(daily) else open_sst(daily)
+    return guarded_tidy(daily) if _is_tidy(daily) else open_sst(daily)
 
 
 def _is_tidy(daily: xr.Dataset) -> bool:
@@ -132,6 +178,30 @@ def _estimator(model) -> tuple[Estimator, dict]:
     return estimator, provenance | {"scale": float(estimator.scale)}
 
 
+def _check_days(model, estimator: Estimator, name: str) -> None:
+    """ValueError where the network does not know, or never learned, to answer for a single day."""
+    if not getattr(estimator.network, "answers_days", True):
+        raise ValueError(
+            f"model {name!r} answers for whole months only, it has no daily maps; ask for monthly "
+            "ones, or train a transformer with daily=0.5"
+        )
+    if isinstance(model, Estimator) or _learned_days(find_weights(model)):
+        return  # who holds an estimator knows what it learned
+    shipped = [p for p in sorted(Path(str(SHIPPED)).glob("*.safetensors")) if _learned_days(p)]
+    raise ValueError(
+        f"model {name!r} never learned to answer for single days, it has no daily maps; weights "
+        f"that did: {', '.join(p.stem for p in shipped) or 'none of those shipped'}, and any of a "
+        "run with the setting daily, for example daily=0.5"
+    )
+
+
+def _learned_days(path: Path) -> bool:
+    """Was there a daily question in the training of this file?"""
+    settings = read_metadata(path)["about"].get("settings")
+    daily = settings.get("daily") if isinstance(settings, dict) else None
+    return isinstance(daily, (int, float)) and daily > 0
+
+
 def _warn(month: Month, held: int, climatology) -> None:
     """Tell what a reader of the map should know of the month."""
     if not month.ocean.any():
@@ -154,70 +224,97 @@ def _warn(month: Month, held: int, climatology) -> None:
 # ---------------------------------------------------------------------------- one month
 
 
-def _maps(estimator: Estimator, month: Month, wraps: bool) -> tuple[np.ndarray, np.ndarray]:
-    """(sst, first guess), each (H, W) degC over the ocean; ValueError where no sea is like that."""
-    anomalies = np.zeros((2, *month.ocean.shape))
+def _maps(estimator: Estimator, month: Month, wraps: bool, question) -> tuple:
+    """(sst, first guess), each (Q, H, W) degC over the ocean; ValueError where no sea is like that.
+
+    question: None = the mean of the month, a number = that day of it, counted from 0, both Q = 1;
+    DAYS = each of its days, Q = T.
+    """
+    if question is None:
+        prior = month.prior_mean[None]  # (1, H, W)
+    else:
+        prior = month.prior if question is DAYS else month.of_day(question)[0][None]  # (Q, H, W)
+    anomalies = np.zeros((2, 1, 1, 1), np.float32)
     if month.observed.any():
-        anomalies = _tiled(estimator, month, wraps)
-    sst, first_guess = (month.complete(anomaly) for anomaly in anomalies)
-    known = sst[month.ocean]
+        anomalies = _tiled(estimator, month, wraps, question)  # (2, Q, H, W)
+    sst, first_guess = (np.where(month.ocean, prior + anomaly, np.nan) for anomaly in anomalies)
+    known = sst[:, month.ocean]
     # A network may err by some K beyond what a sea can be, not by more than that.
     low, high = COLDEST - 5, HOTTEST + 5
     if not (np.isfinite(known) & (known > low) & (known < high)).all():
         raise ValueError(
-            f"model answers {month.name} with {np.fmin.reduce(known):.4g}.."
-            f"{np.fmax.reduce(known):.4g} degC, {(~np.isfinite(known)).sum()} cells not finite: no "
-            "sea is like that; train it again"
+            f"model answers {month.name} with {np.fmin.reduce(known, None):.4g}.."
+            f"{np.fmax.reduce(known, None):.4g} degC, {(~np.isfinite(known)).sum()} cells not "
+            "finite: no sea is like that; train it again"
         )
     return sst, first_guess
 
 
-def _tiled(estimator, month: Month, wraps: bool, tile=TILE, overlap=OVERLAP) -> np.ndarray:
-    """Mean anomaly of the month and its first guess, (2, H, W) in K."""
-    H, W = month.ocean.shape
+def _tiled(
+    estimator, month: Month, wraps: bool, question=None, tile=TILE, overlap=OVERLAP
+) -> np.ndarray:
+    """Anomaly of what is asked, see `_maps`, and the first guess of it, (2, Q, H, W) in K."""
+    T, H, W = month.sst.shape
     rows, cols = _tiles(H, tile, overlap), _tiles(W, tile, overlap, wraps)
-    window = np.outer(_window(len(rows[0]), overlap), _window(len(cols[0]), overlap))  # (h, w)
-    total, weight = np.zeros((2, H, W)), np.zeros((H, W))
-    alone = estimator.network.last.weight.device.type == "cpu" and torch.get_num_threads() == 1
-    at_once = ON_ONE_CORE if alone else TILES_AT_ONCE
-    waiting = []
-    for r in rows:
-        for c in cols:
-            weight[np.ix_(r, c)] += window  # no index of a tile stands twice
-            cut = month.cut(r, c)
-            if not cut.observed.any():
-                continue
-            waiting.append((np.ix_(r, c), cut))
-            if len(waiting) == at_once:
-                _add(total, window, estimator, waiting)
-                waiting = []
-    if waiting:
-        _add(total, window, estimator, waiting)
-    return total / weight
+    h, w, Q = len(rows[0]), len(cols[0]), T if question is DAYS else 1
+    window = np.outer(_window(h, overlap), _window(w, overlap)).astype(np.float32)  # (h, w)
+    total, weight = np.zeros((2, Q, H, W), np.float32), np.zeros((H, W), np.float32)
+    seen, places = month.observed.any(0), []
+    for place in product(rows, cols):
+        weight[np.ix_(*place)] += window  # no index of a tile stands twice
+        if seen[np.ix_(*place)].any():
+            places.append(place)
+    with closing(_estimates(estimator, month, places, question)) as estimates:
+        for place, maps in estimates:
+            total[:, :, *np.ix_(*place)] += window * maps[:, :Q, :h, :w]
+    total /= weight
+    return total
 
 
-def _add(total, window, estimator, tiles) -> None:
-    """Estimate all tiles at once and lay them, weighted, on the map."""
-    places, cuts = zip(*tiles, strict=True)
-    h, w = window.shape
-    for place, maps in zip(places, _estimate(estimator, cuts), strict=True):
-        total[:, *place] += window * maps[:, :h, :w]
+def _estimates(estimator: Estimator, month: Month, places, question):
+    """Yield each of these tiles, (rows, cols), with its maps (2, Q, h, w), in order.
 
+    On a CPU every core takes tiles of its own: two cores that share the work on the same tiles are
+    hardly faster than one.
+    """
+    threads, at_once, workers = torch.get_num_threads(), TILES_AT_ONCE, 1
+    if _device(estimator).type == "cpu":
+        at_once = min(ON_ONE_CORE, max(1, -(-len(places) // threads)))
+        workers = max(1, min(threads, -(-len(places) // at_once)))
+    parts = [places[i : i + at_once] for i in range(0, len(places), at_once)]
 
-@torch.inference_mode()
-def _estimate(estimator: Estimator, months) -> np.ndarray:
-    """(B, 2, H, W) in K: mean anomaly and first guess of months of one size, padded as a batch."""
-    device = estimator.network.last.weight.device
-    batch = Batch.of(months, estimator.patch_size, device)
+    def maps_of(part):
+        return _estimate(estimator, [month.cut(*place) for place in part], question)
+
     was_training = estimator.training
     if was_training:  # to walk through all modules takes as long as a pass of the network
         estimator.eval()
+    pool = ThreadPoolExecutor(workers)
+    torch.set_num_threads(threads // workers)  # of each worker
     try:
-        estimate = estimator(*batch.inputs)
+        all_maps = (map if workers == 1 else pool.map)(maps_of, parts)
+        for part, maps in zip(parts, all_maps, strict=True):
+            yield from zip(part, maps, strict=True)
     finally:
+        pool.shutdown(cancel_futures=True)  # interrupted, nobody waits for the rest
+        torch.set_num_threads(threads)
         if was_training:
             estimator.train()
-    return torch.stack([estimate.mean, estimate.first_guess], 1).float().cpu().numpy()
+
+
+def _device(estimator: Estimator) -> torch.device:
+    return estimator.network.last.weight.device
+
+
+@torch.inference_mode()
+def _estimate(estimator: Estimator, months, question) -> np.ndarray:
+    """(B, 2, Q, H, W) in K: what is asked and its first guess, of months of one size, padded as a
+    batch; Q as in `_maps`, padded too."""
+    day = None if question is DAYS else question
+    batch = Batch.of(months, estimator.patch_size, _device(estimator), day)
+    estimate = (estimator.days if question is DAYS else estimator)(*batch.inputs)
+    maps = torch.stack(estimate, 1).float().cpu().numpy()  # (B, 2, H, W) or (B, 2, T, H, W)
+    return maps if question is DAYS else maps[:, :, None]
 
 
 # ---------------------------------------------------------------------------- tiles
@@ -250,59 +347,89 @@ def _window(n: int, overlap: int) -> np.ndarray:
 # ---------------------------------------------------------------------------- what goes out
 
 
-def _labelled(held, maps, daily, provenance, climatology) -> xr.Dataset:
+def _labelled(held, maps, daily, climatology, question) -> xr.Dataset:
     """The Dataset with CF 1.11 coordinates and ACDD 1.3 attributes."""
-    sst, first_guess, n_observed = (np.stack(x) for x in zip(*maps, strict=True))
-    months, axes = held.index, ("time", "lat", "lon")
-    first = months.start_time.values.astype("datetime64[ns]")
-    after = (months + 1).start_time.values.astype("datetime64[ns]")
+    sst, first_guess, seen = maps  # (steps, H, W) each
+    steps, axes = held.index, ("time", "lat", "lon")
+    if question is DAYS:
+        days = [pd.period_range(m.start_time, m.end_time, freq="D") for m in steps]
+        steps = days[0].append(days[1:])
+    first, bounds = _bounds(steps)
+    what = "monthly" if question is None else "daily"
+    counted = "n_observed" if question is None else "observed"
     out = xr.Dataset(
         {
-            "sst": (axes, sst.astype(np.float32)),
-            "first_guess": (axes, first_guess.astype(np.float32)),
-            "n_observed": (axes, n_observed.astype(np.int16)),
-            "time_bnds": (("time", "bnds"), np.stack([first, after], axis=1)),
+            "sst": (axes, sst),
+            "first_guess": (axes, first_guess),
+            counted: (axes, seen),
+            "time_bnds": (("time", "bnds"), bounds),
         },
         coords={"time": first, "lat": daily["lat"].values, "lon": daily["lon"].values},
     )
     out["sst"].attrs = SST_ATTRIBUTES | {
-        "long_name": "monthly mean sea surface temperature",
+        "long_name": f"{what} mean sea surface temperature",
         "cell_methods": "time: mean",
-        "ancillary_variables": "n_observed first_guess",
+        "ancillary_variables": f"{counted} first_guess",
     }
     out["first_guess"].attrs = {
-        "long_name": "monthly mean sea surface temperature before the network adds to it",
+        "long_name": f"{what} mean sea surface temperature before the network adds to it",
         "units": SST_ATTRIBUTES["units"],
         "cell_methods": "time: mean",
     }
-    out["n_observed"].attrs = {
-        "standard_name": "number_of_observations",
-        "long_name": "days of the month on which the cell was seen",
-        "units": "1",
-    }
+    out[counted].attrs = COUNT_ATTRIBUTES if question is None else FLAG_ATTRIBUTES
     for axis, attributes in AXIS_ATTRIBUTES.items():
         out[axis].attrs = dict(attributes)
-    out["time"].attrs["bounds"] = "time_bnds"
-    for name in ("time", "time_bnds"):  # CF wants both in the same unit
-        out[name].encoding = {"units": "days since 1970-01-01", "dtype": "int32"}
-    out.attrs = _attributes(out, daily, held) | provenance
+    _bounded(out, "time")
+    out.attrs = _attributes(out, daily, held, question)
     out.attrs["prior"] = (
         "smooth map of each month itself" if climatology is None else "climatology given"
     )
     return out
 
 
-def _attributes(out, daily, held) -> dict:
+def _bounds(periods) -> tuple[np.ndarray, np.ndarray]:
+    """First moments (n,) of periods of time, and where they begin and end (n, 2)."""
+    first = periods.start_time.values.astype("datetime64[ns]")
+    after = (periods + 1).start_time.values.astype("datetime64[ns]")
+    return first, np.stack([first, after], axis=1)
+
+
+def _bounded(out: xr.Dataset, axis: str) -> None:
+    """Tie an axis of time to its bounds; CF wants both in the same unit."""
+    out[axis].attrs["bounds"] = f"{axis}_bnds"
+    for name in (axis, f"{axis}_bnds"):
+        out[name].encoding = {"units": "days since 1970-01-01", "dtype": "int32"}
+
+
+def _with_means(out: xr.Dataset, months) -> xr.Dataset:
+    """Daily maps with the mean of each month, on an axis of its own."""
+    period = out.indexes["time"].to_period("M")
+    means = [out["sst"].values[period == m].mean(0, dtype=np.float64) for m in months]
+    first, bounds = _bounds(months)
+    # By this name `open_sst` knows that it is not the daily SST.
+    out["sst_mean_of_month"] = (("month", "lat", "lon"), np.stack(means).astype(np.float32))
+    out["sst_mean_of_month"].attrs = SST_ATTRIBUTES | {
+        "long_name": "mean of the daily maps of sst over the month",
+        "cell_methods": "month: mean",
+    }
+    out = out.assign_coords(month=("month", first, dict(AXIS_ATTRIBUTES["time"])))
+    out["month_bnds"] = (("month", "bnds"), bounds)
+    _bounded(out, "month")
+    return out
+
+
+def _attributes(out, daily, held, question) -> dict:
     """ACDD 1.3 discovery attributes that can be told from the data."""
     from sst_tutorial import __version__  # here: the package imports this module first
 
-    months = held.index
+    months, monthly = held.index, question is None
+    what = "Monthly" if monthly else "Daily"
     attributes = {
         "Conventions": "CF-1.11, ACDD-1.3",
-        "title": "Monthly mean sea surface temperature reconstructed from daily maps with gaps",
-        "summary": "Monthly means, complete over the ocean: prior mean, plus a first guess from "
+        "title": f"{what} mean sea surface temperature reconstructed from daily maps with gaps",
+        "summary": f"{what} means, complete over the ocean: prior mean, plus a first guess from "
         "the observed daily anomalies around, plus what a neural network adds to it.",
-        "keywords": "sea surface temperature, gap filling, monthly mean",
+        "keywords": f"sea surface temperature, gap filling, {what.lower()} mean",
         "source": "daily maps: " + str(daily.attrs.get("title") or daily.attrs.get("source", "?")),
         "processing_level": "L4",
         "standard_name_vocabulary": "CF Standard Name Table",
@@ -310,7 +437,7 @@ def _attributes(out, daily, held) -> dict:
         "sst_tutorial_version": __version__,
         "time_coverage_start": str(months[0].start_time.date()),
         "time_coverage_end": str(months[-1].end_time.date()),
-        "time_coverage_resolution": "P1M",
+        "time_coverage_resolution": "P1M" if monthly else "P1D",
     }
     for axis in ("lat", "lon"):
         values, units = out[axis].values, AXIS_ATTRIBUTES[axis]["units"]
@@ -324,7 +451,11 @@ def _attributes(out, daily, held) -> dict:
     ]
     if partial:
         attributes["months_with_absent_days"] = ", ".join(partial)
-    unseen = [str(month) for month, n in zip(months, out["n_observed"], strict=True) if not n.any()]
+    seen = out["n_observed" if monthly else "observed"].values.any((1, 2))  # (steps,)
+    time = out.indexes["time"]
+    unseen = sorted(set(time.strftime("%Y-%m")) - set(time[seen].strftime("%Y-%m")))
     if unseen:
         attributes["months_without_observation"] = ", ".join(unseen)
+    if not monthly and not seen.all():
+        attributes["days_without_observation"] = ", ".join(time[~seen].strftime("%Y-%m-%d"))
     return attributes

@@ -360,6 +360,162 @@ def test_measured_covariance_refuses_another_ocean():
         covariance.interpolate(gappy_month())
 
 
+# ---------------------------------------------------------------- one day, and less of everything
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_the_days_of_a_month_have_the_mean_of_the_month(name):
+    """Every method is linear in its daily maps, or has the same map for all days."""
+    rng = np.random.default_rng(4)
+    ocean = np.ones((6, 7), dtype=bool)
+    ocean[0, :2] = False
+    sst = np.where(rng.random((9, 6, 7)) < 0.4, 15 + rng.standard_normal((9, 6, 7)), NAN)
+    prior = 15 + np.arange(9)[:, None, None] * np.ones((6, 7)) / 10
+    month, method = Month(sst, ocean, prior), BASELINES[name]
+    days = np.stack([method(month, day=day) for day in range(9)])
+    assert np.isnan(days[:, ~ocean]).all() and np.isfinite(days[:, ocean]).all()
+    np.testing.assert_allclose(days.mean(0), method(month), rtol=1e-6)
+    with pytest.raises(ValueError, match="day=9.*days 0 to 8"):
+        method(month, day=9)
+
+
+def test_one_day_by_hand():
+    sst, prior = days_of([0, NAN, 2], [NAN, 4, NAN], [NAN] * 3), np.zeros((3, 1, 3))
+    prior[1] = 10.0
+    month = Month(sst, SEA, prior)
+    np.testing.assert_array_equal(baselines.climatology_mean(month, day=1), [[10, 10, 10]])
+    # Anomalies 0, 2 -> their line has 1 on day 1; -6 alone; the mean of 0, 2, -6 is -4 / 3.
+    np.testing.assert_allclose(
+        baselines.linear_in_time(month, day=1), [[11, 4, 10 - 4 / 3]]
+    )
+    np.testing.assert_allclose(baselines.mean_anomaly(month, day=1), [[11, 4, 10 - 4 / 3]])
+    np.testing.assert_allclose(baselines.mean_of_days(month, day=1), [[1, 4, 2]])
+    empty = Month(np.full((3, 1, 3), NAN), SEA, prior)
+    np.testing.assert_array_equal(baselines.mean_of_days(empty, day=1), [[10, 10, 10]])
+
+
+def a_sea(seed=0, days=200, size=6, offset=0.2):
+    """The covariance of a smooth sea of size x size cells, and a month of it."""
+    rng = np.random.default_rng(seed)
+    row, col = (x.ravel() for x in np.indices((size, size)))
+    root = np.exp(-np.hypot(row[:, None] - row, col[:, None] - col) / 3)
+    anomaly = np.zeros((days, size * size))
+    for t in range(1, days):
+        anomaly[t] = 0.9 * anomaly[t - 1] + 0.2 * root @ rng.standard_normal(size * size)
+    covariance = MeasuredCovariance.of(anomaly, K=20, offset=offset)
+    truth = anomaly[-31:].reshape(31, size, size)
+    noisy = truth + 0.3 * rng.standard_normal(truth.shape)
+    sst = np.where(rng.random(truth.shape) < 0.3, noisy, NAN)
+    ocean = np.ones((size, size), dtype=bool)
+    return covariance, Month(sst, ocean, np.zeros(sst.shape), truth.mean(0), truth_of_days=truth)
+
+
+def test_all_observations_are_the_nearest_when_so_many_are_asked_for():
+    covariance, month = a_sea()
+    n = int(month.observed.sum())
+    for day in (None, 0, 15):
+        full = covariance.interpolate(month, day=day)
+        for nearest in (n, n + 1000):
+            few = covariance.interpolate(month, nearest=nearest, day=day)
+            np.testing.assert_allclose(few, full, rtol=1e-8, atol=1e-10)
+    error = [
+        np.sqrt(np.mean((covariance.interpolate(month, nearest=k) - month.truth) ** 2))
+        for k in (1, 30, n)
+    ]
+    assert error[0] > error[1] > 0.9 * error[2]
+
+
+def test_the_nearest_observation_is_the_one_that_tells_most():
+    """One observation for each cell: of three, that with the largest correlation."""
+    covariance, month = a_sea(offset=0.0)
+    sst = np.full((3, 6, 6), NAN)
+    places = [(0, 0, 0), (1, 2, 3), (2, 5, 5)]
+    for place, value in zip(places, (1.0, -2.0, 3.0), strict=True):
+        sst[place] = value
+    month = Month(sst, month.ocean, np.zeros(sst.shape))
+    answer = covariance.interpolate(month, nearest=1, day=1)
+    cells = [6 * row + col for _, row, col in places]
+    patterns, memory, rest = covariance.patterns, covariance.memory, covariance.rest
+    for row, col in ((0, 1), (2, 2), (5, 4)):
+        told = []
+        for (d, i, j), c in zip(places, cells, strict=True):
+            shared = (patterns[6 * row + col] * patterns[c]) @ memory[:, abs(d - 1)]
+            own = patterns[c] @ patterns[c] + rest[c] + 0.09
+            told.append((shared**2 / own, shared / own * sst[d, i, j]))
+        np.testing.assert_allclose(answer[row, col], max(told)[1], rtol=1e-9)
+
+
+def test_superobs_are_means_of_boxes():
+    """A day seen in a whole box: one observation of its mean, with the noise of that."""
+    covariance, month = a_sea(offset=0.0)
+    sst = np.full((1, 6, 6), NAN)
+    sst[0, 2:4, 4:6] = [[1.0, 2.0], [3.0, 6.0]]
+    month = Month(sst, month.ocean, np.zeros(sst.shape))
+    cells = [6 * row + col for row in (2, 3) for col in (4, 5)]
+    mean = covariance.patterns[cells].mean(0)  # (K,)
+    own = mean @ mean + (covariance.rest[cells] + 0.09).mean() / 4
+    expected = covariance.patterns @ mean / own * 3.0
+    found = covariance.interpolate(month, superob=2)
+    np.testing.assert_allclose(found.ravel(), expected, rtol=1e-9)
+    single = np.where(np.indices((6, 6)).sum(0) == 0, 1.0, NAN)[None]
+    single = Month(single, month.ocean, np.zeros((1, 6, 6)))
+    np.testing.assert_allclose(
+        covariance.interpolate(single, superob=2), covariance.interpolate(single), rtol=1e-9
+    )
+
+
+def test_superobs_cost_little_error():
+    covariance, month = a_sea(size=8)
+    error = {
+        superob: np.sqrt(
+            np.mean((covariance.interpolate(month, superob=superob) - month.truth) ** 2)
+        )
+        for superob in (1, 2, 8)
+    }
+    assert error[1] < 1.02 * error[2] and error[2] < 1.5 * error[1] and error[2] < error[8]
+
+
+def test_several_days_are_solved_at_once():
+    covariance, month = a_sea()
+    together = covariance.estimates(month, (None, 3, 30))
+    for found, day in zip(together, (None, 3, 30), strict=True):
+        np.testing.assert_array_equal(found, covariance.interpolate(month, day=day))
+    empty = Month(np.full((4, 6, 6), NAN), month.ocean, np.full((4, 6, 6), 7.0))
+    for small in ({}, {"superob": 2}, {"nearest": 5}):
+        np.testing.assert_array_equal(covariance.interpolate(empty, **small), np.full((6, 6), 7.0))
+
+
+def test_a_box_that_was_measured_serves_a_coast_in_it():
+    covariance, month = a_sea()
+    coast = month.ocean.copy()
+    coast[:2, :4] = False
+    cut = Month(month.sst, coast, month.prior)
+    inside = MeasuredCovariance(
+        covariance.patterns[coast.ravel()], covariance.memory, covariance.rest[coast.ravel()], 0.2
+    )
+    np.testing.assert_array_equal(covariance.interpolate(cut), inside.interpolate(cut))
+    assert np.isnan(covariance.interpolate(cut)[:2, :4]).all()
+
+
+def test_the_patterns_of_a_formula_are_the_formula():
+    """All of them: then the same interpolation; few: nearly, the rest counts as noise."""
+    formula, month = Covariance(), gappy_month(shape=(5, 4, 6))
+    ocean = month.ocean.copy()
+    ocean[0, 0] = False
+    month = Month(month.sst, ocean, month.prior)
+    for day in (None, 2):
+        full = optimal_interpolation(month, formula, day=day)
+        exact = MeasuredCovariance.of_formula(formula, ocean, K=23)
+        np.testing.assert_allclose(exact.interpolate(month, day=day), full, rtol=1e-6, atol=1e-8)
+        apart = [
+            np.nanmax(np.abs(some.interpolate(month, day=day) - full))
+            for some in (MeasuredCovariance.of_formula(formula, ocean, K) for K in (4, 18))
+        ]
+        assert 1e-6 < apart[1] < apart[0]
+    variance = (exact.patterns**2).sum(1) + exact.rest
+    np.testing.assert_allclose(variance, 1.0)
+
+
 def test_optimal_interpolation_refuses_more_than_memory_allows():
     month = Month(np.zeros((2, 1, 3)), SEA, np.zeros((2, 1, 3)))
     with pytest.raises(ValueError, match="max_observations=5"):

@@ -23,13 +23,9 @@ def code(source, *tags, **metadata):
 def exercise(number):
     return [
         markdown(f"### Exercise {number}: Double it\n\n**Expected:** four."),
-        code(f"def answer_{number}(x):\n    return ...", "exercise"),
+        code(f"guess_{number} = ...\n\ndef answer_{number}(x):\n    return ...", "exercise"),
         code(f"def solution_{number}(x):\n    return 2 * x", "solution", "hide-cell"),
-        code(
-            f"y = answer_{number}(2)\nif y is ...:\n    y = solution_{number}(2)\n"
-            "assert y == 4\nprint('holds')",
-            "check",
-        ),
+        code(f"check(answer_{number}, solution_{number}, (2,), (3,))", "check"),
     ]
 
 
@@ -117,7 +113,9 @@ def test_broken_notebook_is_refused_by_the_checker():
         "a memory address", "stopped with AssertionError", "alt text should have 10 words",
         "draws a figure without alt text", "its figure is missing", "has 1 exercises",
         "**Expected:**", "not collapsed", "does not match", "leaves nothing to do",
-        "needs answer_1, solution_1 and an assert",
+        "needs check(answer_1, solution_1, ...)", "shows the answer to the prediction",
+        "asks for real data", "no exercise asks to predict",
+        "should show 'not tried yet' and no more",
     ]:
         assert complaint in found
 
@@ -142,6 +140,12 @@ def test_broken_notebook_is_refused_by_nbval():
     (lambda cells: cells.pop(3), "sections are"),
     (lambda cells: cells[16].update(outputs=[]), "prints nothing"),
     (lambda cells: cells[0].update(source="# A title\n\n```{note}\nno\n```"), "MyST directive"),
+    (lambda cells: cells[5].update(source="## Setup\n\n**Predict:** what?"), "'hide-output'"),
+    (lambda cells: cells[7].update(source="from sst_tutorial import open_sst"), "asks for real"),
+    (lambda cells: cells[15].outputs.append(
+        nbformat.v4.new_output("stream", text="4")), "'not tried yet' and no more"),
+    (lambda cells: [c.update(source=c.source.replace("guess", "aim")) for c in cells],
+     "no exercise asks to predict"),
     (lambda cells: cells[9].outputs.append(nbformat.v4.new_output("stream", name="stderr")),
      "stored stderr"),
     (lambda cells: cells[9].outputs[0].update(text=" 40%|####   | 4/10"), "a progress bar"),
@@ -246,3 +250,54 @@ def test_a_new_address_is_copied_everywhere(tmp_path, monkeypatch, chapter):
     for path, text in notebooks.shown_addresses():
         assert notebooks.slug(old) not in text and "sea/clouds" in text, path
     assert notebooks.problems(pages / "chapters" / chapter.name) == []
+
+
+# ---- with and without the real data, and edited while it runs ---------------------------
+
+
+def test_a_page_that_reads_real_data_is_found(chapter, tmp_path, monkeypatch):
+    monkeypatch.setenv("SST_TUTORIAL_DATA", str(tmp_path))
+    assert notebooks.same(chapter) == []
+    notebook = nbformat.read(chapter, as_version=4)
+    notebook.cells[9].source = "import os\nprint(os.environ['SST_TUTORIAL_DATA'])"
+    other = tmp_path / chapter.name
+    nbformat.write(notebook, other)
+    found = "\n".join(notebooks.same(other))
+    assert "cell 10 says something else" in found
+
+
+@pytest.mark.parametrize("then, now", [
+    ("took 3.2 s, 1.04 K", "took 11 s, 1.04 K"), ("12 ms", "9,000 ms"),
+])
+def test_seconds_are_not_compared(then, now):
+    def cell(text):
+        output = nbformat.v4.new_output("stream", text=text)
+        return nbformat.v4.new_code_cell(outputs=[output])
+
+    assert notebooks.text_of(cell(then)) == notebooks.text_of(cell(now))
+    assert notebooks.text_of(cell("1.04 K")) != notebooks.text_of(cell("1.05 K"))
+    assert notebooks.differing("a\nb", "a\nc") == ("b", "c")
+    assert notebooks.differing("a\nb", "a") == ("1 lines", "0 lines")
+
+
+def test_text_that_was_edited_during_a_run_is_kept(chapter, tmp_path, monkeypatch):
+    path = tmp_path / chapter.name
+    path.write_text(chapter.read_text())
+    execute = notebooks.execute
+
+    def meanwhile(change):
+        def slow(notebook, path):
+            newer = nbformat.read(path, as_version=4)
+            change(newer.cells)
+            nbformat.write(newer, path)
+            return execute(notebook, path)
+        return slow
+
+    monkeypatch.setattr(notebooks, "execute", meanwhile(
+        lambda cells: cells[2].update(source="## Objectives\n\n- another")))
+    assert notebooks.run(path) == []
+    assert "- another" in path.read_text()
+    monkeypatch.setattr(notebooks, "execute", meanwhile(
+        lambda cells: cells[7].update(source="SIZE = 4")))
+    with pytest.raises(RuntimeError, match="changed while it ran"):
+        notebooks.run(path)

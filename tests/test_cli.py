@@ -151,6 +151,29 @@ def test_variable_and_units(folder, run):
         assert abs(float(monthly["sst"].mean()) - 14.85) < 0.3
 
 
+def test_daily_maps(folder, run):
+    save_tiny(folder / "days.safetensors", settings={"daily": 0.5})
+    words = ["reconstruct", "in.nc", "daily.nc", "--daily", "--model", "days.safetensors"]
+    status, out, err = run(*words)
+    assert (status, err) == (0, "")
+    assert out.startswith("daily.nc: 29 day(s) of 8 x 12 cells from 5")
+    with xr.open_dataset("daily.nc") as daily, xr.open_dataset("in.nc") as seen:
+        np.testing.assert_array_equal(daily["time"], seen["time"])
+        np.testing.assert_array_equal(daily["observed"], np.isfinite(seen["sst"]))
+        assert daily["observed"].dtype == np.int8 and daily["observed"].encoding["zlib"]
+        assert np.isfinite(daily["sst"]).all() and "sst_mean_of_month" not in daily
+        assert daily.attrs["weights"] == "days" and "--daily" in daily.attrs["history"]
+    status, out, err = run(*words[:2], "both.nc", "--both", *words[4:])
+    assert (status, err) == (0, "") and out.startswith("both.nc: 29 day(s) of 8 x 12 cells")
+    with xr.open_dataset("daily.nc") as daily, xr.open_dataset("both.nc") as both:
+        xr.testing.assert_identical(daily["sst"], both["sst"])
+        mean = both["sst"].astype(float).mean("time")
+        np.testing.assert_allclose(both["sst_mean_of_month"][0], mean, atol=1e-6)
+    for name in ("daily.nc", "both.nc"):  # its own output is input
+        np.testing.assert_allclose(open_sst(name)["sst"], daily["sst"], atol=1e-5)
+        assert run("reconstruct", name, "again.nc", "--overwrite")[0] == 0
+
+
 def test_the_folder_of_a_run_is_a_model(folder, run):
     (folder / "runs" / "mine").mkdir(parents=True)
     save_tiny(folder / "runs" / "mine" / "weights.safetensors")
@@ -374,8 +397,8 @@ def evaluated(monkeypatch):
     """What `evaluation.evaluate` was asked for; it answers without a score."""
     asked = []
 
-    def evaluate(methods, regimes, months):
-        asked.append((methods, regimes, months))
+    def evaluate(methods, regimes, months, validation, daily):
+        asked.append((methods, regimes, months, validation, daily))
         return {"months": months, "regimes": {}}
 
     monkeypatch.setattr(evaluation, "evaluate", evaluate)
@@ -387,9 +410,9 @@ def test_evaluate_passes_on_what_was_asked(folder, run, weights, evaluated):
     status, out, err = run("evaluate", *words, "--months", "simulated", "--out", "s.json")
     assert (status, err) == (0, "")
     assert out.split()[:2] == ["method", "RMSE"]
-    (methods, regimes, months), = evaluated
+    (methods, *asked), = evaluated
     assert list(methods) == ["network", "gaussian"]
-    assert (regimes, months) == (("clear",), "simulated")
+    assert asked == [["clear"], "simulated", False, False]
     sst, ocean = np.full((30, 6, 6), 12.0), np.ones((6, 6), bool)
     for predict in methods.values():
         predicted = predict(Month(sst, ocean))
@@ -397,6 +420,27 @@ def test_evaluate_passes_on_what_was_asked(folder, run, weights, evaluated):
     written = json.loads(Path("s.json").read_text())
     assert written["command"].startswith("sst-tutorial evaluate --methods network gaussian")
     assert written["months"] == "simulated" and written["regimes"] == {}
+
+
+def test_evaluate_asks_for_the_twin_the_days_and_all_groups(folder, run, evaluated):
+    words = ["evaluate", "--methods", "gaussian", "--months", "lasting"]
+    assert run(*words, "--validation", "--daily", "--regime", "1 day", "3 days")[0] == 0
+    for all_of_them in ([], ["--regime", "both"]):
+        assert run(*words, *all_of_them)[0] == 0
+    assert [asked[1:] for asked in evaluated] == [
+        (["1 day", "3 days"], "lasting", True, True),
+        (None, "lasting", False, False),
+        (None, "lasting", False, False),
+    ]
+
+
+def test_evaluate_knows_the_exams_without_importing_them(run):
+    from sst_tutorial.exams import EXAMS
+
+    parser = next(a for a in cli._parser()._actions if a.choices).choices["evaluate"]
+    (months,) = (action for action in parser._actions if action.dest == "months")
+    assert set(months.choices) == set(EXAMS)
+    assert all(f"  {name} " in cli.EVALUATE for name in EXAMS if name != "benchmark")
 
 
 def test_evaluate_writes_whole_files_and_replaces_none_unasked(folder, run, evaluated, monkeypatch):
@@ -431,6 +475,8 @@ def test_a_network_that_saw_the_years_of_the_benchmark_is_told(folder, run, eval
         "benchmark is 2013-2016"
     )
     assert run(*words, "--months", "simulated")[2] == ""
+    assert run(*words, "--months", "lasting")[2] == err
+    assert run(*words, "--months", "lasting", "--validation")[2] == ""
 
 
 @pytest.mark.parametrize(
@@ -632,6 +678,10 @@ MISTAKES = {  # name: (what makes the file, command line, words that the message
     ),
     "no name": (None, "reconstruct '' out.nc", ["path=''", "names no file"]),
     "no model": (None, "reconstruct in.nc out.nc --model best", ["'best'", "shipped"]),
+    "no days": (None, "reconstruct in.nc out.nc --daily", ["'tiny' never learned", "daily=0.5"]),
+    "no days of ocean-1": (
+        None, "reconstruct in.nc out.nc --both --model ocean-1", ["'ocean-1' never learned"]
+    ),
     "fill in climatology": (
         fill_in_climatology,
         "reconstruct in.nc out.nc --climatology clim.nc",
@@ -724,7 +774,7 @@ def test_a_mistake_is_one_line_and_status_2(what, folder, run):
 @pytest.mark.parametrize(
     "line", ["", "recontruct in.nc out.nc", "reconstruct in.nc", "train --steps 0", "doctor now",
      "train --preset quick --settings a.toml", "train --train-years 2000", "run",
-     "run a.toml --at-once 0"],
+     "run a.toml --at-once 0", "reconstruct in.nc out.nc --daily --both"],
 )  # fmt: skip
 def test_a_wrong_command_line_is_argparse_s(line, run, folder):
     status, _, err = run(*(line.split() or ["--nothing"]))

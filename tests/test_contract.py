@@ -12,7 +12,7 @@ import torch
 
 from sst_tutorial.model import SpatioTemporalModel
 from sst_tutorial.months import Batch, Month
-from sst_tutorial.networks import Convolutions, Estimator, UNet, build
+from sst_tutorial.networks import DAYS_AT_ONCE, Convolutions, Estimator, UNet, build
 from sst_tutorial.reconstruction import as_method
 from sst_tutorial.training import ocean_rmse
 from sst_tutorial.weights import load_weights, save_weights
@@ -213,6 +213,84 @@ def test_first_guesses_of_all_days_have_the_mean_of_the_month(slots):
         whole = estimator(*(x[:1] for x in month)).first_guess[0]
         torch.testing.assert_close(each.first_guess.mean(0), whole, atol=1e-5, rtol=1e-5)
         assert each.first_guess.std(0)[month[2][0]].min() > 1e-3
+
+
+def one_by_one(estimator, batch):
+    """What `forward` answers to who asks for every day of its own, (B, T, H, W) each."""
+    days = torch.eye(batch[3].shape[1], dtype=torch.bool)
+    each = [estimator(*batch, day.expand(len(batch[3]), -1)) for day in days]
+    return [torch.stack(field, 1) for field in zip(*each, strict=True)]
+
+
+def checked_days(estimator, batch):
+    """Days at once as days asked alone; nothing on land nor on days that do not exist."""
+    with torch.inference_mode():
+        found, expected = estimator.days(*batch), one_by_one(estimator, batch)
+    there = batch[3][:, :, None, None] & batch[2][:, None]  # (B, T, H, W)
+    for ours, theirs in zip(found, expected, strict=True):
+        assert ours.shape == batch[0].shape and (ours[~there] == 0).all()
+        torch.testing.assert_close(ours, theirs * there, atol=1e-5, rtol=1e-5)
+    return found
+
+
+@every_answering
+@pytest.mark.parametrize("scale", [1.0, 0.3])
+def test_days_at_once_are_the_days_asked_alone(slots, scale):
+    estimator, batch = talkative(slots, scale).eval(), inputs()
+    mean, first_guess = checked_days(estimator, batch)
+    assert (mean - first_guess).std(1)[1].min() > 1e-4  # each day has an answer of its own
+    junk = [batch[0].masked_fill(~batch[1], torch.nan), *batch[1:]]
+    with torch.inference_mode():
+        assert torch.equal(estimator.days(*junk).mean, mean)
+
+
+@pytest.mark.parametrize(("T", "patch"), [(33, (3, 4, 4)), (32, (2, 4, 8)), (20, (1, 2, 2))])
+@pytest.mark.parametrize("blocks", [0, 1])
+def test_days_at_once_of_patches_of_several_days(T, patch, blocks):
+    slots = CORRECTIONS, TRANSFORMER | OPTIONS | {"patch_size": patch, "blocks": blocks}
+    estimator, batch = talkative(slots).eval(), inputs(T=T)
+    batch[3][:, 31:] = batch[1][:, 31:] = False
+    batch[1][1, 3:9] = False  # time patches that saw nothing
+    checked_days(estimator, batch)
+
+
+@every_answering
+def test_days_at_once_of_months_with_little_in_them(slots):
+    """Nothing seen, one day that exists, none that exists, all land."""
+    estimator = talkative(slots).eval()
+    anomaly, observed, ocean, exists = inputs(B=4)
+    observed[0], exists[1, 1:], exists[2], ocean[3] = False, False, False, False
+    mean, first_guess = checked_days(estimator, (anomaly, observed, ocean, exists))
+    assert (first_guess[0] == 0).all() and (mean[[2, 3]] == 0).all()
+    assert mean.isfinite().all() and mean[1].any() and not mean[1, 1:].any()
+
+
+def test_days_at_once_read_a_month_once_and_answer_in_parts():
+    estimator, batch = talkative(ESTIMATORS["space-time on corrections"]).eval(), inputs(B=2)
+    seen = {"encoder": [], "mixer": [], "decoder": []}
+    for name, sizes in seen.items():
+        part = getattr(estimator.network, name)
+        part.register_forward_hook(lambda module, args, out, sizes=sizes: sizes.append(len(out)))
+    analyse, analysed = estimator.first_guess.analyse, []
+    estimator.first_guess.analyse = lambda x, seen: analysed.append(len(x)) or analyse(x, seen)
+    estimator.days(*batch)
+    assert analysed == seen["encoder"] == seen["mixer"] == [1, 1]
+    assert sum(seen["decoder"]) == 28 + 31 and max(seen["decoder"]) == DAYS_AT_ONCE
+
+
+@every_answering
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_days_at_once_in_every_precision(slots, dtype):
+    estimator, batch = talkative(slots).eval(), inputs()
+    exact = estimator.days(*batch).mean
+    rough = estimator.to(dtype).days(*batch).mean
+    assert (rough - exact).square().mean().sqrt() < 0.05 * exact.square().mean().sqrt()
+
+
+@pytest.mark.parametrize("name", MONTHS_ONLY)
+def test_a_network_for_months_alone_has_no_days(name):
+    with pytest.raises(ValueError, match="^network UNet answers for whole months only, it has no"):
+        talkative(ESTIMATORS[name]).days(*inputs())
 
 
 @pytest.mark.parametrize("name", MONTHS_ONLY)

@@ -6,9 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sst_tutorial import benchmark
+from sst_tutorial import benchmark, exams
 from sst_tutorial import evaluation as ev
 from sst_tutorial.baselines import BASELINES
+from sst_tutorial.exams import Exam, Question
 from sst_tutorial.months import Month
 from sst_tutorial.results import write_results
 
@@ -192,12 +193,26 @@ def test_simulated_months_rank_the_baselines(monkeypatch):
 
 def test_without_the_benchmark_it_says_so(monkeypatch, tmp_path):
     monkeypatch.setenv("SST_TUTORIAL_DATA", str(tmp_path))
+    exams._smooth_months.cache_clear()  # another test may have read them
     with pytest.raises(FileNotFoundError, match="no benchmark.*--months simulated"):
         ev.evaluate({"climatology": BASELINES["climatology"]})
 
 
-def test_every_method_is_scored_printed_and_written(monkeypatch, tmp_path):
-    monkeypatch.setitem(ev.MONTHS, "simulated", lambda regime: [simple_month(), simple_month(1)])
+@pytest.fixture
+def small_exam(monkeypatch):
+    """An exam of two months in each of two groups; a month knows its day 15 too."""
+
+    def make(group, twin):
+        months = [simple_month(), simple_month(1, name="2001-02")]
+        day = [Question(month, 15, month.truth) for month in months]
+        return {"month": [Question(m) for m in months]} | ({} if group == "clear" else {"day": day})
+
+    exam = Exam(5, (20, 21), ("cloudy", "clear"), make)
+    monkeypatch.setitem(ev.EXAMS, "simulated", exam)
+    return exam
+
+
+def test_every_method_is_scored_printed_and_written(small_exam, tmp_path):
     out = tmp_path / "baselines.json"
     scored = ev.evaluate(BASELINES, months="simulated")
     write_results(scored, out)
@@ -207,6 +222,34 @@ def test_every_method_is_scored_printed_and_written(monkeypatch, tmp_path):
     for regime in results["regimes"].values():
         assert list(regime["methods"]) == list(BASELINES) and regime["n_months"] == 2
     assert all(name in printed for name in BASELINES)
+    assert (results["version"], results["seed"], results["question"]) == (5, 20, "month")
+    assert not results["validation"]
+
+
+def test_the_twin_and_the_days_are_asked_by_name(small_exam):
+    methods = {"gaussian": BASELINES["gaussian"]}
+    scored = ev.evaluate(methods, ["cloudy"], "simulated", validation=True, daily=True)
+    assert (scored["seed"], scored["question"], list(scored["regimes"])) == (21, "day", ["cloudy"])
+    month = simple_month()
+    error = (BASELINES["gaussian"](month, day=15) - month.truth)[month.ocean]
+    row = scored["regimes"]["cloudy"]["methods"]["gaussian"]
+    assert row["by_month"]["rmse"][0] == pytest.approx(ev.rmse(error))
+
+
+def test_what_an_exam_has_not_is_told(small_exam):
+    methods = {"gaussian": BASELINES["gaussian"]}
+    with pytest.raises(ValueError, match="months must be one of smooth, .*got 'other'"):
+        ev.evaluate(methods, months="other")
+    with pytest.raises(ValueError, match="'foggy' is not of simulated; it has 'cloudy', 'clear'"):
+        ev.evaluate(methods, ["cloudy", "foggy"], "simulated")
+    with pytest.raises(ValueError, match="simulated, clear asks for no day; it has month"):
+        ev.evaluate(methods, None, "simulated", daily=True)
+
+
+def test_lines_of_a_table_are_as_long_as_its_head(small_exam):
+    scored = ev.evaluate({"gaussian": BASELINES["gaussian"]}, months="simulated")
+    scored["regimes"]["memory of 80 days"] = scored["regimes"]["clear"]
+    assert len({len(line) for line in ev.table(scored).splitlines()}) == 1
 
 
 @pytest.fixture(scope="module")

@@ -239,3 +239,27 @@ def test_month_mean_leaves_out_days_that_do_not_exist():
     torch.testing.assert_close(mean[0], daily[0, :2].mean(0))
     assert (mean[1] == 0).all()
     torch.testing.assert_close(month_mean(daily, torch.ones_like(exists)), daily.mean(1))
+
+
+def test_month_mean_of_several_questions_about_one_month():
+    daily, _ = gappy(B=1, T=4)
+    wanted = torch.tensor([[True] * 4, [False, True, False, False], [False] * 4])
+    mean = month_mean(daily, wanted)
+    torch.testing.assert_close(mean[0], daily[0].mean(0))
+    torch.testing.assert_close(mean[1], daily[0, 1])
+    assert mean.shape == (3, 8, 12) and (mean[2] == 0).all()
+
+
+@pytest.mark.parametrize("first_guess", [GaussianMean(), adapting()])
+def test_a_month_is_read_once_and_asked_often(first_guess):
+    """Several questions about one month as each of them alone; and a call is read and answer."""
+    x, observed, ocean, exists = (a[:1] for a in month())
+    day = torch.arange(31)
+    wanted = torch.stack([exists[0], day == 4, day < 3, day < 0])
+    answers = first_guess.answer(first_guess.read(x, observed, ocean, exists), wanted)
+    for q, question in enumerate(wanted):
+        alone = first_guess(x, observed, ocean, exists, question[None])
+        for name in ("daily", "channels", "known"):
+            assert torch.equal(getattr(answers, name), getattr(alone, name))
+        torch.testing.assert_close(answers.mean[q], alone.mean[0], atol=1e-6, rtol=1e-5)
+        torch.testing.assert_close(answers.maps[q], alone.maps[0], atol=1e-5, rtol=1e-5)

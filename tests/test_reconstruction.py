@@ -1,6 +1,7 @@
 """reconstruct: any size, any month, any gap; tiles leave no seam; the output says what it is."""
 
 import copy
+import threading
 import warnings
 
 import numpy as np
@@ -19,7 +20,7 @@ from sst_tutorial.first_guess import GaussianMean
 from sst_tutorial.months import Month, month_of
 from sst_tutorial.networks import Estimator, build
 from sst_tutorial.prior import daily_climatology, is_global
-from sst_tutorial.reconstruction import _tiled, _tiles, _window, as_method, reconstruct
+from sst_tutorial.reconstruction import DAYS, _tiled, _tiles, _window, as_method, reconstruct
 from sst_tutorial.simulate import observe, simulate_clouds, simulate_ocean
 from sst_tutorial.weights import (
     find_weights,
@@ -281,17 +282,20 @@ def test_a_small_globe_has_two_tiles_and_no_seam():
 def test_blending_is_a_partition_of_unity(tile, overlap, wraps, monkeypatch):
     """What every tile agrees on comes out unchanged, whatever the tiles."""
 
-    def agreed(estimator, months):
-        means = [month.anomaly.mean(0) for month in months]
-        return np.stack([np.stack([mean, 0 * mean + 3.0]) for mean in means])
+    def agreed(estimator, months, question):
+        fields = [m.anomaly if question is DAYS else m.anomaly.mean(0)[None] for m in months]
+        return np.stack([np.stack([field, 0 * field + 3.0]) for field in fields])
 
     monkeypatch.setattr(reconstruction, "_estimate", agreed)
     H, W = 37, 53
     anomaly = np.random.default_rng(0).normal(size=(4, H, W)).astype("float32")
     month = Month(anomaly + 15, np.ones((H, W), bool), np.full((4, H, W), 15.0, "float32"))
-    a, b = _tiled(SMOOTH, month, wraps, tile, overlap)
-    np.testing.assert_allclose(a, anomaly.mean(0), atol=1e-5)
-    np.testing.assert_allclose(b, 3.0)
+    a, b = _tiled(SMOOTH, month, wraps, None, tile, overlap)
+    np.testing.assert_allclose(a[0], anomaly.mean(0), atol=1e-5)
+    np.testing.assert_allclose(b, 3.0, rtol=1e-6)
+    a, b = _tiled(SMOOTH, month, wraps, DAYS, tile, overlap)
+    np.testing.assert_allclose(a, anomaly, atol=1e-5)
+    assert b.shape == (4, H, W)
 
 
 def test_tiles_leave_no_seam():
@@ -302,7 +306,7 @@ def test_tiles_leave_no_seam():
     whole = _tiled(SMOOTH, month, False, tile=160)
     tiled = _tiled(SMOOTH, month, False)
     for a, b in zip(whole, tiled, strict=True):
-        difference = np.abs(a - b)[ocean]
+        difference = np.abs(a - b)[:, ocean]
         assert difference.max() < 0.05
         assert np.sqrt(np.mean(difference**2)) < 0.005
 
@@ -615,7 +619,344 @@ def test_attributes(tmp_path):
     np.testing.assert_allclose(back["sst"], out["sst"], atol=1e-5)
 
 
+# ------------------------------------------------------------------------ cores
+
+
+@pytest.fixture
+def threads():
+    """Set the number of threads; it is what it was afterwards."""
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("output", ["monthly", "daily"])
+def test_the_number_of_cores_does_not_matter(threads, output):
+    daily, maps = daily_maps(H=70, W=70), []
+    for n in (1, 2, 3):
+        threads(n)
+        maps.append(reconstruct(daily, network(), output=output)["sst"])
+        assert torch.get_num_threads() == n
+    for other in maps[1:]:
+        np.testing.assert_allclose(other, maps[0], atol=1e-5)
+
+
+def test_every_core_has_tiles_of_its_own(threads, monkeypatch):
+    threads(2)
+    estimate, seen = reconstruction._estimate, []
+
+    def spy(estimator, months, question):
+        seen.append((threading.get_ident(), torch.get_num_threads(), len(months)))
+        return estimate(estimator, months, question)
+
+    monkeypatch.setattr(reconstruction, "_estimate", spy)
+    reconstruct(daily_maps(H=70, W=70), network())  # 9 tiles
+    assert sorted(tiles for *_, tiles in seen) == [1, 4, 4]
+    assert threading.get_ident() not in {who for who, *_ in seen}
+    assert {n for _, n, _ in seen} == {1}
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+@pytest.mark.parametrize("cores", [1, 2])
+def test_what_breaks_on_a_core_leaves_all_as_it_was(threads, monkeypatch, error, cores):
+    threads(cores)
+    begun = []
+
+    def breaks(*_):
+        begun.append(1)
+        raise error("broken")
+
+    monkeypatch.setattr(reconstruction, "_estimate", breaks)
+    estimator = network().train()
+    with pytest.raises(error, match="broken"):
+        reconstruct(daily_maps(H=200, W=200), estimator)  # 64 tiles, 16 parts
+    assert torch.get_num_threads() == cores and estimator.training and len(begun) <= 16
+    assert not [t for t in threading.enumerate() if t.name.startswith("ThreadPool")]
+
+
+# ------------------------------------------------------------------------ daily maps
+
+
+def checked_daily(out, daily):
+    """Every day of the months at hand, complete over ocean, on the grid that came in."""
+    ocean, time = daily["ocean_mask"].values, out.indexes["time"]
+    months = daily.indexes["time"].to_period("M").unique()
+    assert len(time) == sum(months.days_in_month) and time.is_unique
+    assert set(time.to_period("M")) == set(months)
+    for name in ("sst", "first_guess"):
+        assert out[name].dims == ("time", "lat", "lon") and out[name].dtype == np.float32
+        assert np.isfinite(out[name].values[:, ocean]).all()
+        assert np.isnan(out[name].values[:, ~ocean]).all()
+    assert out["observed"].dtype == np.int8
+    held = out["observed"].sel(time=daily["time"])
+    np.testing.assert_array_equal(held, np.isfinite(daily["sst"]) & daily["ocean_mask"])
+    assert int(out["observed"].sum()) == int(held.sum())  # absent days saw nothing
+    np.testing.assert_array_equal(out["lat"], daily["lat"])
+    np.testing.assert_array_equal(out["lon"], daily["lon"])
+    return out
+
+
+def asking_each_day(daily, estimator, period, climatology=None):
+    """Daily maps in the slow way: the question put to the method day by day."""
+    month, method = month_of(daily, pd.Period(period), climatology), as_method(estimator)
+    return np.stack([method(month, day) for day in range(len(month.sst))])
+
+
+@pytest.mark.parametrize("make", [network, smooth])
+@pytest.mark.parametrize("H, W", [(20, 24), (40, 70)])
+@pytest.mark.parametrize(
+    "start, days", [("2015-02-01", 28), ("2016-02-01", 29), ("2016-07-01", 31)]
+)
+def test_daily_maps_are_those_asked_day_by_day(make, H, W, start, days):
+    daily, estimator = daily_maps(H=H, W=W, start=start, days=days), make()
+    out = checked_daily(reconstruct(daily, estimator, output="daily"), daily)
+    np.testing.assert_allclose(out["sst"], asking_each_day(daily, estimator, start[:7]), atol=1e-5)
+    assert float(out["sst"].std("time").max()) > 0.1
+
+
+def test_daily_maps_of_the_big_options():
+    """All that a network of ours may have: corrections, maps beside the tokens, blocks."""
+    torch.manual_seed(0)
+    slot = NETWORK | {"skip": True, "temporal_heads": 2, "residual_blocks": 1, "blocks": 1}
+    slot["patch_size"] = (2, 4, 4)
+    estimator = build({"name": "corrections", "iterations": 4, "adapt": True}, slot, 0.7).eval()
+    nn.init.normal_(estimator.network.last.weight, std=0.1)
+    daily = daily_maps(H=40, W=40)
+    out = checked_daily(reconstruct(daily, estimator, output="daily"), daily)
+    np.testing.assert_allclose(out["sst"], asking_each_day(daily, estimator, "2016-02"), atol=1e-5)
+    assert float(abs(out["sst"] - out["first_guess"]).mean()) > 0.01
+
+
+def test_the_first_guess_of_a_day_is_the_gaussian_of_that_day():
+    daily = daily_maps()
+    out = reconstruct(daily, SMOOTH, output="daily")
+    assert float(abs(out["first_guess"][3] - out["first_guess"][20]).max()) > 0.3
+    month = reconstruct(daily, SMOOTH)
+    mean = out["first_guess"].mean("time")
+    np.testing.assert_allclose(mean, month["first_guess"][0], atol=1e-4)
+
+
+def test_the_mean_is_that_of_the_daily_maps():
+    daily = daily_maps(start="2015-02-01", days=28 + 31)
+    both, alone = (reconstruct(daily, network(), output=o) for o in ("both", "daily"))
+    checked_daily(both, daily)
+    xr.testing.assert_identical(both["sst"], alone["sst"])
+    assert set(both.data_vars) - set(alone.data_vars) == {"sst_mean_of_month", "month_bnds"}
+    for i, days in enumerate((slice(0, 28), slice(28, 59))):
+        expected = both["sst"].values[days].astype(float).mean(0).astype(np.float32)
+        np.testing.assert_array_equal(both["sst_mean_of_month"][i], expected)
+    month = reconstruct(daily, network())
+    for name in ("time", "time_bnds"):
+        ours = both[name.replace("time", "month")]
+        np.testing.assert_array_equal(ours, month[name])
+        assert ours.attrs == month[name].attrs | ({"bounds": "month_bnds"} if ours.attrs else {})
+    assert float(abs(both["sst_mean_of_month"].values - month["sst"].values)[:, 10:].max()) < 0.5
+
+
+def test_absent_days_have_maps_too():
+    daily = daily_maps()
+    kept, hidden = daily.isel(time=np.r_[0:5, 9:29]), daily.copy(deep=True)
+    hidden["sst"][5:9] = np.nan
+    with pytest.warns(UserWarning, match="2016-02: daily holds 25 of 29 days"):
+        out = checked_daily(reconstruct(kept, network(), output="daily"), kept)
+    same = reconstruct(hidden, network(), output="daily")
+    np.testing.assert_array_equal(out["sst"], same["sst"])
+    absent = "2016-02-06, 2016-02-07, 2016-02-08, 2016-02-09"
+    assert out.attrs["days_without_observation"] == absent
+    assert same.attrs["days_without_observation"] == absent
+    assert out.attrs["months_with_absent_days"] == "2016-02 (25 of 29 days)"
+    assert "months_with_absent_days" not in same.attrs
+    full = reconstruct(daily, network(), output="daily")
+    assert "days_without_observation" not in full.attrs
+
+
+def test_one_day_at_hand_gives_the_days_of_its_month():
+    daily = daily_maps(days=40).isel(time=slice(38, 39))  # 10 March
+    with pytest.warns(UserWarning, match="2016-03: daily holds 1 of 31 days"):
+        out = checked_daily(reconstruct(daily, network(), output="both"), daily)
+    assert out.sizes["time"] == 31 and out.sizes["month"] == 1
+    assert out["observed"].any(("lat", "lon")).values.nonzero()[0].tolist() == [9]
+
+
+def test_daily_maps_of_months_without_observation():
+    year = daily_maps(H=8, W=8, days=366, start="2016-01-01", cover=0.0)
+    climatology = daily_climatology(year)
+    daily = year.sel(time=slice("2016-02", "2016-03")).copy(deep=True)
+    daily["sst"][:29] = np.nan
+    with pytest.warns(UserWarning, match="2016-02 has no observation: its map is the climatology"):
+        out = reconstruct(daily, network(), climatology, output="daily")
+    checked_daily(out, daily)
+    expected = climatology.sel(dayofyear=slice(32, 60))
+    np.testing.assert_allclose(out["sst"][:29], expected, atol=1e-5)
+    assert out.attrs["months_without_observation"] == "2016-02"
+    assert out.attrs["days_without_observation"].count(",") == 28
+    daily["ocean_mask"][:] = False
+    with pytest.warns(UserWarning, match="all land"):
+        out = reconstruct(daily, network(), output="both")
+    assert out["sst"].isnull().all() and out["sst_mean_of_month"].isnull().all()
+
+
+def test_daily_maps_have_the_prior_of_their_day():
+    year = daily_maps(H=12, W=12, days=366, start="2016-01-01", cover=0.0)
+    season = xr.DataArray(5 + 0.05 * np.arange(366, dtype="float32"), dims="time")
+    year["sst"] = (0 * year["sst"] + season).assign_attrs(year["sst"].attrs)
+    climatology, daily = daily_climatology(year), year.sel(time="2016-07").copy(deep=True)
+    daily["sst"][1:-1] = np.nan
+    out = reconstruct(daily, SMOOTH, climatology, output="daily")
+    assert float((out["first_guess"][-1] - out["first_guess"][0]).mean()) == pytest.approx(1.5)
+    asked = asking_each_day(daily, SMOOTH, "2016-07", climatology)
+    np.testing.assert_allclose(out["sst"], asked, atol=1e-5)
+
+
+def test_daily_maps_of_a_globe_have_no_seam():
+    daily = globe(cover=0.5, days=29)
+    out = checked_daily(reconstruct(daily, SMOOTH, output="daily"), daily)
+    rolled = daily.roll(lon=31, roll_coords=False)
+    turned = reconstruct(rolled, SMOOTH, output="daily")["sst"].roll(lon=-31, roll_coords=False)
+    difference = turned - out["sst"]
+    assert float(np.sqrt((difference**2).mean())) < 0.05
+    east, west = out["sst"][:, :, -1], out["sst"][:, :, 0]
+    assert float(abs(east - west).mean()) < 2 * float(abs(out["sst"].diff("lon")).mean())
+
+
+def test_days_are_answered_in_parts_whatever_the_size(monkeypatch):
+    estimator, sizes = network(), []
+    decoder = estimator.network.decoder
+    decoder.register_forward_hook(lambda module, args, out: sizes.append(len(out)))
+    reconstruct(daily_maps(H=70, W=70), estimator, output="daily")
+    assert max(sizes) <= 8 and sum(sizes) == 9 * 29
+
+
+def test_daily_maps_of_an_estimator_in_training_mode():
+    daily, estimator = daily_maps(), network().train()
+    weights = copy.deepcopy(estimator.state_dict())
+    out = reconstruct(daily, estimator, output="daily")
+    assert estimator.training and estimator.network.training
+    torch.testing.assert_close(estimator.state_dict(), weights, rtol=0, atol=0)
+    np.testing.assert_array_equal(out["sst"], reconstruct(daily, network(), output="daily")["sst"])
+
+
+def saved(path, daily=None, network=NETWORK):
+    """Weights whose run asked for single days with that share, or did not say."""
+    torch.manual_seed(0)
+    about = {} if daily is None else {"settings": {"daily": daily}}
+    save_weights(path, build(FIRST_GUESS, network), FIRST_GUESS, network, about)
+    return path
+
+
+def test_weights_that_never_learned_days_are_refused(tmp_path):
+    daily, month = daily_maps(), month_of(daily_maps(), pd.Period("2016-02"))
+    never = [saved(tmp_path / "a.safetensors"), saved(tmp_path / "b.safetensors", 0.0), "ocean-1"]
+    for model, name in zip(never, ("a", "b", "ocean-1"), strict=True):
+        words = (
+            f"^model '{name}' never learned to answer for single days.*weights that did: .*daily"
+        )
+        for output in ("daily", "both"):
+            with pytest.raises(ValueError, match=words) as error:
+                reconstruct(daily, model, output=output)
+            assert "\n" not in str(error.value)
+        with pytest.raises(ValueError, match=words):
+            as_method(model)(month, 3)
+        assert np.isfinite(as_method(model)(month)[month.ocean]).all()
+    learned = saved(tmp_path / "c.safetensors", 0.25)
+    checked_daily(reconstruct(daily, learned, output="daily"), daily)
+    assert np.isfinite(as_method(learned)(month, 3)[month.ocean]).all()
+
+
+def test_weights_that_learned_days_are_named(tmp_path, monkeypatch):
+    saved(tmp_path / "sea-9.safetensors", 0.5)
+    saved(tmp_path / "sea-8.safetensors")
+    monkeypatch.setattr(reconstruction, "SHIPPED", tmp_path)
+    with pytest.raises(ValueError, match=r"'sea-8'.* weights that did: sea-9, and any"):
+        reconstruct(daily_maps(), tmp_path / "sea-8.safetensors", output="daily")
+
+
+def test_a_network_for_months_alone_has_no_daily_maps(tmp_path):
+    daily, unet = daily_maps(), {"name": "unet", "width": 8}
+    path = saved(tmp_path / "unet.safetensors", 0.0, unet)
+    for model, name in ((path, "unet"), (build(FIRST_GUESS, unet), "UNet")):
+        checked(reconstruct(daily, model), daily)
+        with pytest.raises(ValueError, match=f"^model '{name}' answers for whole months only"):
+            reconstruct(daily, model, output="daily")
+        with pytest.raises(ValueError, match="whole months only"):
+            as_method(model)(month_of(daily, pd.Period("2016-02")), 3)
+
+
+def test_an_output_that_there_is_not_is_named():
+    with pytest.raises(
+        ValueError, match="output='hourly', choose one of 'monthly', 'daily', 'both'"
+    ):
+        reconstruct(daily_maps(), SMOOTH, output="hourly")
+
+
+def test_a_day_that_the_month_has_not_is_named():
+    month = month_of(daily_maps(), pd.Period("2016-02"))
+    for day in (-1, 29):
+        with pytest.raises(ValueError, match=f"day={day}: 2016-02 has days 0 to 28"):
+            as_method(SMOOTH)(month, day)
+    for day in (0, np.int64(28)):
+        assert np.isfinite(as_method(SMOOTH)(month, day)[month.ocean]).all()
+
+
+@pytest.mark.parametrize("bias", [np.nan, 500.0])
+def test_no_day_leaves_that_no_sea_can_be(bias):
+    class OneDay(Smooth):
+        def forward(self, data, missing, land, no_such_day, skip, wanted=None):
+            return torch.where(wanted[:, 13, None, None], bias, 0 * data[:, 0, 0])
+
+    estimator, daily = Estimator(GaussianMean(), OneDay()), daily_maps()
+    with pytest.raises(ValueError, match="^model answers 2016-02 with .*no sea is like that"):
+        reconstruct(daily, estimator, output="daily")
+    method, month = as_method(estimator), month_of(daily, pd.Period("2016-02"))
+    assert np.isfinite(method(month, 12)[month.ocean]).all()
+    with pytest.raises(ValueError, match="no sea is like that"):
+        method(month, 13)
+
+
+@pytest.mark.parametrize("output", ["daily", "both"])
+def test_attributes_of_daily_maps(tmp_path, output):
+    daily = daily_maps()
+    out = reconstruct(daily, network(), output=output)
+    assert out["sst"].attrs["standard_name"] == "sea_surface_temperature"
+    assert out["sst"].attrs["cell_methods"] == "time: mean"
+    assert out["sst"].attrs["ancillary_variables"] == "observed first_guess"
+    assert out["observed"].attrs["flag_meanings"] == "not_observed observed"
+    assert out["observed"].attrs["flag_values"].dtype == out["observed"].dtype
+    first, after = out["time_bnds"].values.T
+    np.testing.assert_array_equal(first, out["time"])
+    np.testing.assert_array_equal(after - first, np.timedelta64(1, "D"))
+    assert out.attrs["title"].startswith("Daily mean sea surface temperature")
+    assert out.attrs["time_coverage_resolution"] == "P1D"
+    assert out.attrs["time_coverage_start"] == "2016-02-01"
+    assert out.attrs["time_coverage_end"] == "2016-02-29"
+    assert out.attrs["weights"] == "SpatioTemporalModel" and out.attrs["scale"] == 0.7
+    if output == "both":
+        assert out["month"].attrs["bounds"] == "month_bnds"
+        assert out["month"].attrs["standard_name"] == "time"
+        assert out["sst_mean_of_month"].attrs["cell_methods"] == "month: mean"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        out.to_netcdf(tmp_path / "out.nc")
+    with xr.open_dataset(tmp_path / "out.nc", decode_times=False) as raw:
+        assert raw["time"].attrs["units"] == "days since 1970-01-01"
+        assert "units" not in raw["time_bnds"].attrs  # those of its axis
+        assert "_FillValue" not in raw["observed"].attrs
+    back = open_sst(tmp_path / "out.nc")  # our own output is readable input
+    np.testing.assert_allclose(back["sst"], out["sst"], atol=1e-5)
+    np.testing.assert_array_equal(back["time"], out["time"])
+    np.testing.assert_array_equal(back["ocean_mask"], daily["ocean_mask"])
+
+
 # ------------------------------------------------------------------------ real data
+
+
+@needs_data
+def test_daily_maps_of_alboran():
+    daily = open_sst(shared_data() / "alboran_l3_201705.nc")
+    with pytest.warns(UserWarning, match="2017-05: daily holds 10 of 31 days"):
+        out = checked_daily(reconstruct(daily, network(), output="both"), daily)
+    seen = out["first_guess"].sel(time=daily["time"]) - daily["sst"]
+    assert float(np.sqrt((seen**2).mean())) < 0.5
 
 
 @needs_data

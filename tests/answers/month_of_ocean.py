@@ -1,0 +1,39 @@
+# ruff: noqa
+# 1 wrong | off by a factor
+def answer_1(days_seen):
+    return int(days_seen.isnull().sum())  # the land
+# 1 wrong | right on the given input, but not on another
+def answer_1(days_seen):
+    return 22
+# 1 right
+def answer_1(days_seen):
+    return days_seen.size - int(days_seen.isnull().sum()) - int((days_seen > 0).sum())
+# 2 wrong | its sign is wrong
+def answer_2(sst):
+    return (sst.mean() - sst[:15].mean()).item()
+# 2 wrong | right on the given input, but not on another: its size is right, its sign is wrong
+def answer_2(sst):
+    return abs(sst[:15].mean() - sst.mean())
+# 2 wrong | off by a factor
+def answer_2(sst):
+    return (sst[:15].mean() - sst[15:].mean()).item()
+# 2 right
+def answer_2(sst):
+    return (sst.isel(time=slice(15)).mean("time") - sst.mean("time")).mean()
+# 3 wrong | off by a factor
+def answer_3(cover):
+    hidden = simulate_clouds(march, cover=cover, seed=5)
+    return bias(observe(march, hidden, seed=5).sst.mean("time"))
+# 3 wrong | right on the given input, but not on another
+def answer_3(cover):
+    hidden = simulate_clouds(march, cover=0.5, seed=5)
+    return rmse(observe(march, hidden, seed=5).sst.mean("time"))
+# 3 wrong | off by a factor
+def answer_3(cover):
+    return cover**3
+# 3 right
+guess_3 = "less"
+def answer_3(cover):
+    maps = observe(march, simulate_clouds(march, cover=cover, seed=5), seed=5)
+    wrong = np.nanmean(maps.sst.values, axis=0) - truth.values
+    return np.sqrt(np.nanmean(wrong**2))
