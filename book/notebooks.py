@@ -160,9 +160,14 @@ def fill_shared_cells(notebook, path):
     for number, cell in enumerate(notebook.cells, start=1):
         cell.id = f"cell-{number:03d}"  # stable, so that a rerun changes no id
         cell.metadata.pop("lines_to_next_cell", None)
-        if "hide-cell" in tags(cell):  # collapsed in Colab and in JupyterLab as on the site
+        if "check" in tags(cell) and "hide-input" not in tags(cell):  # it tells what is expected
+            cell.metadata["tags"] = [*tags(cell), "hide-input"]
+        if {"hide-cell", "check"} & set(tags(cell)):  # folded in Colab and JupyterLab as here
             cell.metadata["cellView"] = "form"
             cell.metadata["jupyter"] = {"source_hidden": True}
+        if "check" in tags(cell):
+            prompts = {"code_prompt_show": "Show the check", "code_prompt_hide": "Hide it"}
+            cell.metadata.setdefault("mystnb", {}).update(prompts)
         if "hide-output" in tags(cell):  # the answer to a prediction
             cell.metadata["jupyter"] = {"outputs_hidden": True}
             prompts = {"code_prompt_show": "Show what happens", "code_prompt_hide": "Hide it"}
@@ -482,6 +487,8 @@ def exercise(number, stub, solution, check):
     answer, solved = f"answer_{number}", f"solution_{number}"
     if "hide-cell" not in tags(solution):
         yield f"exercise {number}: the solution is not collapsed (tag 'hide-cell')"
+    if "hide-input" not in tags(check):
+        yield f"exercise {number}: the check is not folded (run the notebook again)"
     shapes = [shape_of(cell.source, name) for cell, name in ((stub, answer), (solution, solved))]
     if None in shapes or shapes[0] != shapes[1]:
         yield f"exercise {number}: {answer} {shapes[0]} does not match {solved} {shapes[1]}"

@@ -332,7 +332,8 @@ def _spectrum(spectra):
 def evaluate(methods, groups=None, months="smooth", validation=False, daily=False):
     """Score `methods` on every group of one exam.
 
-    methods: dict name -> predict, as for `score_months`. groups: some of the exam's, None = all.
+    methods: dict name -> predict, as for `score_months`. groups: some of the exam's, None = all
+    that ask such a question.
     months: a name of `exams.EXAMS`. validation: the exam's twin, for choices, instead of the exam.
     daily: the questions for a day, instead of those for the month.
     Returns {"months", "version", "seed", "validation", "question", "threads", "regimes":
@@ -350,13 +351,14 @@ def evaluate(methods, groups=None, months="smooth", validation=False, daily=Fals
         "threads": torch.get_num_threads(),
         "regimes": {},
     }
-    groups = exam.groups if groups is None else groups
-    for group in groups:
+    for group in groups or ():
         if group not in exam.groups:
             known = ", ".join(map(repr, exam.groups))
             raise ValueError(f"regime {group!r} is not of {months}; it has {known}")
-    for group in groups:
+    for group in exam.groups if groups is None else groups:
         asked = exam.questions(group, validation)
+        if question not in asked and groups is None:
+            continue
         if question not in asked:
             raise ValueError(f"{months}, {group} asks for no {question}; it has {', '.join(asked)}")
         scored["regimes"][group] = {

@@ -20,7 +20,7 @@ class NotTried(Exception):
 
 
 def check(answer, solution, given, *others, through=None, tolerance=TOLERANCE,
-          guess=None, choices=(), outcome=None):  # fmt: skip
+          guess=None, choices=(), outcome=None, known=None):  # fmt: skip
     """Print whether `answer` (named answer_N) does what `solution` does, in one line or two.
 
     given, others: argument tuples; the reader knows the first only.
@@ -28,6 +28,7 @@ def check(answer, solution, given, *others, through=None, tolerance=TOLERANCE,
     tolerance: of a difference, as a share of the largest number of the solution.
     guess, choices, outcome: the reader's prediction, the words it may be, and the function that
     tells from the list of results which of them came true.
+    known: the outcome that the page explains; AssertionError where the solution has another.
 
     A stub gives "not tried yet", after the solution was run in silence. AssertionError where the
     solution gives the same result for all inputs, since they could then not tell a constant.
@@ -38,7 +39,10 @@ def check(answer, solution, given, *others, through=None, tolerance=TOLERANCE,
     assert any(_difference(w, wanted[0], tolerance) for w in wanted[1:]), (
         "the solution gives the same for all inputs: choose others"
     )
-    assert outcome is None or outcome(wanted) in choices, "no choice came true"
+    if outcome is not None:
+        came_true = outcome(wanted)
+        assert came_true in choices, "no choice came true"
+        assert known in (None, came_true), f"the page explains {known!r}, not {came_true!r}"
     try:
         results, wrong = _compare(answer, through, (given, *others), wanted, tolerance)
     except NotTried:

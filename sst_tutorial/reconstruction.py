@@ -289,7 +289,7 @@ def _estimates(estimator: Estimator, month: Month, places, question):
     was_training = estimator.training
     if was_training:  # to walk through all modules takes as long as a pass of the network
         estimator.eval()
-    pool = ThreadPoolExecutor(workers)
+    pool = ThreadPoolExecutor(workers, "tiles")
     torch.set_num_threads(threads // workers)  # of each worker
     try:
         all_maps = (map if workers == 1 else pool.map)(maps_of, parts)

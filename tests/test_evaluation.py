@@ -243,7 +243,8 @@ def test_what_an_exam_has_not_is_told(small_exam):
     with pytest.raises(ValueError, match="'foggy' is not of simulated; it has 'cloudy', 'clear'"):
         ev.evaluate(methods, ["cloudy", "foggy"], "simulated")
     with pytest.raises(ValueError, match="simulated, clear asks for no day; it has month"):
-        ev.evaluate(methods, None, "simulated", daily=True)
+        ev.evaluate(methods, ["cloudy", "clear"], "simulated", daily=True)
+    assert list(ev.evaluate(methods, None, "simulated", daily=True)["regimes"]) == ["cloudy"]
 
 
 def test_lines_of_a_table_are_as_long_as_its_head(small_exam):

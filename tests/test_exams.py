@@ -197,7 +197,7 @@ def test_lasting_is_the_same_sea_under_other_clouds():
     again = EXAMS["lasting"].questions("6 days")["day"]
     np.testing.assert_array_equal(again[3].month.sst, asked["day"][3].month.sst)
     one = EXAMS["lasting"].questions("1 day")["month"][0].month
-    assert (one.observed[1:] != one.observed[:-1]).any((1, 2)).all()
+    assert (one.observed[1:] != one.observed[:-1]).any((1, 2)).sum() > 20  # else: both see nothing
     twin = EXAMS["lasting"].questions("6 days", twin=True)["month"]
     assert {q.unit[:4] for q in twin} == {"2011", "2012"}
 

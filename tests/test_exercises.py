@@ -134,6 +134,11 @@ def computing(body):
         asserts(node) or DRAWS.search(ast.unparse(node)) or names(node, ast.Load) & draw)]
 
 
+def lighter_check(*arguments, known=None, **options):
+    """`check`; with lighter stand-ins the run need not end as the page says."""
+    check(*arguments, **options)
+
+
 @cache
 def space_of(chapter):
     """The names that the exercises of a chapter find when a reader comes to them."""
@@ -152,7 +157,7 @@ def space_of(chapter):
             if gives(node) & needed:
                 needed |= needs(node)
     body = [node for node in statements if gives(node) & needed]
-    space = {"__name__": chapter, "check": check}
+    space = {"__name__": chapter, "check": lighter_check}
     setup = "import torch, numpy as np, sst_tutorial\nimport matplotlib.pyplot as plt"
     exec(setup, space)
     sst_tutorial.coast.use_shipped_coastline()
@@ -301,6 +306,9 @@ def test_a_guess_comes_before_the_run_is_told(capsys):
     assert "Set guess_3" in ask(right, "perhaps") and "the run says" not in ask(right, ...)
     assert ask(right, "less").endswith("You guessed 'less', the run says 'more'.\n")
     assert "does not hold" in ask(as_answer(lambda x: x), "more")
+    with pytest.raises(AssertionError, match="the page explains 'less', not 'more'"):
+        check(answer_3, twice, (1.0,), (2.0,), choices=("more", "less"),
+              outcome=lambda results: "more", known="less")
     with pytest.raises(AssertionError, match="no choice"):
         check(answer_3, twice, (1.0,), (2.0,), choices=("a",), outcome=lambda results: "b")
 

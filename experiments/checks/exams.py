@@ -3,15 +3,16 @@
     python experiments/checks/exams.py                 # classical methods; an hour on one core
     python experiments/checks/exams.py ocean-1 runs/mine-0 --exams moving,lasting    # minutes
     python experiments/checks/exams.py --validation --jobs 16    # the twins, for choices
+    python experiments/checks/exams.py ocean-1 --time    # adds the seconds of a core, minutes
 
 writes experiments/results/exams.json, or exams_validation.json. What the record holds of the same
 version and seeds stays: classical methods that are missing and the networks that are named are
 added. The exams themselves are opened to report; each time goes into the log of the README there.
 
 RMSE in K with its 95 % interval (whole months, or months of a sea, are drawn again), the square
-sums of each unit, median seconds for a question on one core, and the difference from optimal
-interpolation with measured covariance. The fields of moving seas are kept on disk, 12 MB and less,
-see `sst_tutorial.kept`.
+sums of each unit, median seconds for a question as it was scored (on a GPU if there is one), and
+the difference from optimal interpolation, its covariance measured or tuned there. The fields of
+moving seas are kept on disk, 12 MB and less, see `sst_tutorial.kept`.
 """
 
 import argparse
@@ -47,7 +48,7 @@ PATTERNS = 300
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 REFERENCE, TUNED = "OI, measured", "OI, tuned there"
 # What networks are compared with: the first of these that a group has.
-REFERENCES = (REFERENCE, TUNED, "optimal interpolation")
+REFERENCES = (TUNED, "OI, measured there", REFERENCE, "optimal interpolation")
 # Found by Nelder and Mead on the twins: of `fine` off Alboran on two of four draws of clouds, with
 # superobs of 2 x 2 cells since a month holds ten thousand observations (0.540 K before, 0.494 K),
 # and on every third of the scenes, of which the times do not count (0.390 K, 0.363 K).
@@ -58,6 +59,7 @@ CLASSICAL = ("climatology", "mean anomaly", "linear in time", "gaussian")
 SUPEROBS = {f"OI, superobs of {n} x {n}": {"superob": n} for n in (2, 4)}
 LOCAL = {f"OI, {n} nearest": {"nearest": n} for n in (50, 100, 200)}
 MONTHS_TOO = "OI, 50 nearest"  # a month takes seconds; of the others only days are asked
+TIMED = (("smooth", "cloudy"), ("smooth", "clear"), ("moving", "8 km"))
 REPORTED = ("smooth", "lasting", "moving", "fine", "elsewhere")
 
 
@@ -196,8 +198,9 @@ def answers_days(weights) -> bool:
 
 
 def name_of(weights) -> str:
-    path = find_weights(weights)
-    return path.parent.name if path.stem == "weights" else path.stem
+    """Of a run `question/name-seed`, of other files their name."""
+    path = find_weights(weights).resolve()
+    return "/".join(path.parts[-3:-1]) if path.stem == "weights" else path.stem
 
 
 # ---------------------------------------------------------------- scores
@@ -213,18 +216,11 @@ def scored(task) -> dict:
     exam, group, twin, name, weights = task
     torch.set_num_threads(1)  # as many processes as are wanted, each of one
     asked = questions_of(exam, group, twin)
-    if weights is None:
-        method = method_of(name, exam, group, asked)
-        if name in LOCAL and name != MONTHS_TOO:
-            asked = {"day": asked["day"]}
-    else:
-        from sst_tutorial.reconstruction import as_method
-
-        method = as_method(weights)
-        if not answers_days(weights):
-            asked = {name: items for name, items in asked.items() if name == "month"}
+    method = method_of(name, exam, group, asked) if weights is None else network(weights)
     found = {}
     for question, items in asked.items():
+        if not is_asked(name, weights, question):
+            continue
         score = score_months({name: method}, items)[name]
         sums = by_unit(score["by_month"], items)
         block = min(EXAMS[exam].block, len(sums["unit"]) // 2)
@@ -249,6 +245,41 @@ def scored(task) -> dict:
         }
         found[question] = facts, row
     return found
+
+
+def core_seconds(task) -> dict:
+    """{question: seconds of processor time} of one method, each question alone, median of three:
+    on one core, and whatever else the machine does."""
+    exam, group, twin, name, weights = task
+    torch.set_num_threads(1)
+    found = {}
+    for question, items in questions_of(exam, group, twin).items():
+        if not is_asked(name, weights, question):
+            continue
+        took = []
+        for item in items[:: max(1, len(items) // 3)][:3]:
+            alone = {question: [item]}
+            method = method_of(name, exam, group, alone) if weights is None else network(weights)
+            words = {} if item.day is None else {"day": item.day}
+            start = time.process_time()
+            method(item.month, **words)
+            took.append(time.process_time() - start)
+        found[question] = float(np.median(took))
+    return found
+
+
+@cache
+def network(weights):
+    from sst_tutorial.reconstruction import as_method
+
+    return as_method(weights)
+
+
+def is_asked(name, weights, question) -> bool:
+    """Is this method asked such a question?"""
+    if weights is not None:
+        return question == "month" or answers_days(weights)
+    return question == "day" or name not in LOCAL or name == MONTHS_TOO
 
 
 def prior_of(question):
@@ -295,6 +326,22 @@ def add(record, task, found) -> None:
         place["methods"][name] = row
 
 
+def add_seconds(args, record, path) -> int:
+    """Time what the record holds of the methods known here, a group of each kind."""
+    weights = {name_of(w): w for w in args.weights}
+    for exam, group in TIMED:
+        for place in (groups := record["exams"][exam]["groups"][group]).values():
+            place["core"] = "{system}, one core".format(**machine())
+        names = {name for place in groups.values() for name in place["methods"]}
+        for name in names & {*classical(exam, group, True), *weights}:
+            task = exam, group, args.validation, name, weights.get(name)
+            for question, seconds in core_seconds(task).items():
+                groups[question]["methods"][name]["core_seconds"] = seconds
+                print(exam, group, question, name, round(seconds, 3), flush=True)
+        write(record, path)
+    return 0
+
+
 def with_differences(record) -> dict:
     for exam in record["exams"].values():
         for group in exam["groups"].values():
@@ -302,8 +349,9 @@ def with_differences(record) -> dict:
                 methods = place["methods"]
                 oi = next((name for name in REFERENCES if name in methods), None)
                 place["oi"] = oi
-                for name, row in methods.items() if oi else ():
-                    if name != oi:
+                for name, row in methods.items():
+                    row.pop("minus_oi", None)
+                    if oi is not None and name != oi:
                         row["minus_oi"] = minus_reference(row, methods[oi], place)
     return record
 
@@ -351,10 +399,13 @@ def main(argv=None):
     parser.add_argument("--exams", default=",".join(REPORTED), help="with commas (%(default)s)")
     parser.add_argument("--jobs", type=int, default=1, help="processes (%(default)s)")
     parser.add_argument("--local", action="store_true", help="OI from the nearest too: an hour")
+    parser.add_argument("--time", action="store_true", help="no scores: seconds of those there")
     parser.add_argument("--again", action="store_true", help="classical methods too")
     args = parser.parse_args(argv)
     path = RESULTS / ("exams_validation.json" if args.validation else "exams.json")
     record = read_record(path)
+    if args.time:
+        return add_seconds(args, record, path)
     tasks = tasks_of(args, record)
     words = " ".join(sys.argv[1:] if argv is None else argv)
     record["command"] = f"python experiments/checks/exams.py {words}".strip()

@@ -35,7 +35,7 @@ def answer_3(speed):
     return moving_anomalies(3, 5, 64, g, cell_km=16.0, speed=speed,
                             spin_up_days=0).std().item()
 # 3 right
-guess_3 = "as strong"
+guess_3 = "between"
 def answer_3(speed):
     sea = moving_anomalies(runs=3, days=5, size=64, cell_km=16.0, speed=speed, spin_up_days=40,
                            generator=torch.Generator().manual_seed(8))
