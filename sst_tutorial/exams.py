@@ -268,7 +268,7 @@ LASTING = Exam(
     1, (9_000_002, 9_000_001), tuple(f"{n} day{'s' * (n > 1)}" for n in STAYS), _lasting
 )
 MOVING = Exam(
-    1,
+    2,
     (MOVING_TEST, MOVING_VALIDATION),
     ("8 km",),
     lambda group, twin: _moving(twin, MOVING.seeds, MOVING.version, seas=6),
@@ -277,7 +277,7 @@ MOVING = Exam(
 FINE = Exam(1, (2022, 2021), ("Alboran", "scenes"), _fine)
 SIMULATED = Exam(1, (1000, 3000), REGIMES, _simulated)
 ELSEWHERE = Exam(
-    1,
+    2,
     (8_000_002, 8_000_001),
     (*(f"simulated {regime}" for regime in REGIMES), *OTHER_SEAS),
     _elsewhere,

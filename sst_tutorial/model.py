@@ -13,7 +13,7 @@ monthly map comes out at the bottom:
       -> monthly map                                 (B, H, W)
     SpatioTemporalModel joins them                   chapter "All together"
 
-Four options are off by default (temporal_heads, blocks, skip_chans, residual_blocks). What it
+The last five arguments of SpatioTemporalModel are options of this book, off by default. What it
 starts from, and other networks for its place, are in `first_guess.py` and `networks.py`.
 
 Letters: B batch, C channels, T days, H and W rows (lat) and columns (lon) of pixels;
@@ -23,6 +23,8 @@ follow the published form (ESMValGroup/ClimaNet, 2026), whose weights load here.
 """
 
 import math
+from contextlib import ExitStack
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -30,7 +32,7 @@ from torch.nn import functional as F
 
 from sst_tutorial._checks import require, require_mask
 from sst_tutorial.ocean_norm import OceanBatchNorm2d
-from sst_tutorial.space_time import SpaceTime
+from sst_tutorial.space_time import Question, SpaceTime
 
 
 def sincos_table(length: int, dim: int) -> Tensor:
@@ -146,7 +148,7 @@ class TemporalAttentionAggregator(nn.Module):
             nn.Linear(embed_dim, heads),
         )
 
-    def forward(self, x, T, H, W, days_mask=None, seen=None, return_weights=False):
+    def forward(self, x, T, H, W, days_mask=None, seen=None, return_weights=False, marks=None):
         """x (B, T*H*W, D) tokens of T days on an H x W patch grid -> (B, H*W, D).
 
         days_mask: (B, T) bool, True = a day that does not exist; its weight is exactly 0.
@@ -154,12 +156,13 @@ class TemporalAttentionAggregator(nn.Module):
             weight 0, unless the patch never saw any: then all its existing days count alike.
         return_weights: also return the weights (B, H*W, T), the mean of the heads; they sum to 1
             over T.
+        marks: (B, T, D), what is added to the tokens of each day while they are scored.
         """
         B, tokens, D = x.shape
         expected = T * H * W
         require(tokens == expected, f"x has {tokens} tokens, expected {T}*{H}*{W} = {expected}")
         x = x.view(B, T, H * W, D) + self.pos(T).to(x.dtype)[:, None]  # (B, T, N, D)
-        scores = self.scorer(x)  # (B, T, N, heads)
+        scores = self.scorer(x if marks is None else x + marks[:, :, None])  # (B, T, N, heads)
         absent = self._absent(B, T, H * W, days_mask, seen)  # (B, T, N) or None
         if absent is not None:
             scores = scores.masked_fill(absent[..., None], -torch.inf)
@@ -207,11 +210,10 @@ class SpatialPositionalEncoding2D(nn.Module):
     def forward(self, Hp: int, Wp: int) -> Tensor:
         """Encoding of an Hp x Wp patch grid, row-major: (Hp*Wp, D)."""
         max_H, max_W = self.rows.shape[0], self.cols.shape[0]
-        require(
-            1 <= Hp <= max_H and 1 <= Wp <= max_W,
-            f"a grid of {Hp} x {Wp} patches, the encoding holds 1 x 1 to {max_H} x {max_W}; "
-            "build it with larger max_H, max_W or cut the map into tiles",
-        )
+        holds = f"the encoding holds 1 x 1 to {max_H} x {max_W}"
+        advice = "build it with larger max_H, max_W or cut the map into tiles"
+        fits = 1 <= Hp <= max_H and 1 <= Wp <= max_W
+        require(fits, f"a grid of {Hp} x {Wp} patches, {holds}; {advice}")
         rows = self.rows[:Hp, None].expand(Hp, Wp, -1)  # (H', W', D/2)
         cols = self.cols[None, :Wp].expand(Hp, Wp, -1)  # (H', W', D/2)
         return torch.cat([rows, cols], dim=-1).flatten(0, 1)  # (H'W', D)
@@ -246,20 +248,17 @@ class SpatialTransformer(nn.Module):
             return (x, []) if return_attention else x
         if not return_attention:
             return self.enc(x)
-        attention, hooks = [], []
-        for layer in self.enc.layers:  # ask the same layers for the weights they use anyway
-            hooks.append(layer.self_attn.register_forward_pre_hook(self._ask, with_kwargs=True))
-            keep = layer.self_attn.register_forward_hook(lambda m, i, o: attention.append(o[1]))
-            hooks.append(keep)
-        try:
+        attention = []
+        with ExitStack() as hooks:  # ask the same layers for the weights they use anyway
+            for layer in (layer.self_attn for layer in self.enc.layers):
+                hooks.enter_context(layer.register_forward_pre_hook(_ask, with_kwargs=True))
+                keep = layer.register_forward_hook(lambda m, i, o: attention.append(o[1]))
+                hooks.enter_context(keep)
             return self.enc(x), attention
-        finally:
-            for hook in hooks:
-                hook.remove()
 
-    @staticmethod
-    def _ask(module, args, kwargs):
-        return args, {**kwargs, "need_weights": True, "average_attn_weights": False}
+
+def _ask(module, args, kwargs):
+    return args, {**kwargs, "need_weights": True, "average_attn_weights": False}
 
 
 class MonthlyConvDecoder(nn.Module):
@@ -284,27 +283,19 @@ class MonthlyConvDecoder(nn.Module):
         super().__init__()
         self.patch_h, self.patch_w = patch_h, patch_w
         self.skip_chans = skip_chans
+        half = hidden // 2
         self.proj = nn.Conv2d(embed_dim, hidden, 1)
-        self.deconv = nn.ConvTranspose2d(
-            hidden,
-            hidden // 2,
-            (patch_h + 2 * overlap, patch_w + 2 * overlap),
-            stride=(patch_h, patch_w),
-            padding=overlap,
-        )
+        kernel = (patch_h + 2 * overlap, patch_w + 2 * overlap)
+        self.deconv = nn.ConvTranspose2d(hidden, half, kernel, (patch_h, patch_w), overlap)
         self.head = nn.Sequential(
-            nn.Conv2d(hidden // 2 + skip_chans, hidden // 2, 3, padding=1, bias=False),
-            OceanBatchNorm2d(hidden // 2),
+            nn.Conv2d(half + skip_chans, half, 3, padding=1, bias=False),
+            OceanBatchNorm2d(half),
             nn.GELU(),
-            nn.Conv2d(hidden // 2, 1, 1),
+            nn.Conv2d(half, 1, 1),
         )
+        conv = partial(nn.Conv2d, half, half, 3, padding=1)
         self.residual_blocks = nn.ModuleList(
-            nn.Sequential(
-                nn.Conv2d(hidden // 2, hidden // 2, 3, padding=1),
-                nn.GELU(),
-                nn.Conv2d(hidden // 2, hidden // 2, 3, padding=1),
-            )
-            for _ in range(residual_blocks)
+            nn.Sequential(conv(), nn.GELU(), conv()) for _ in range(residual_blocks)
         )
         self.scale = nn.Parameter(torch.ones(1))
         self.bias = nn.Parameter(torch.zeros(1))
@@ -374,7 +365,8 @@ class SpatioTemporalModel(nn.Module):
         max_H, max_W: the most rows and columns of patches.
         spatial_depth, spatial_heads: layers and heads of the spatial transformer.
         temporal_heads: scores per day of the temporal aggregator.
-        blocks: of space-time attention between the daily tokens, see `space_time.py`.
+        blocks, question: of `space_time.py`; attention between the daily tokens, and whether the
+            day weights are told which days are asked and hear the others too.
         skip_chans: channels of the maps that reach the decoder beside the tokens.
         residual_blocks: convolution blocks of the decoder at full resolution.
     """
@@ -382,12 +374,13 @@ class SpatioTemporalModel(nn.Module):
     def __init__(
         self, in_chans=1, embed_dim=128, patch_size=(1, 4, 4), max_T=64, hidden=128, overlap=1,
         max_H=1024, max_W=1024, spatial_depth=2, spatial_heads=4,
-        temporal_heads=1, blocks=0, skip_chans=0, residual_blocks=0,
+        temporal_heads=1, blocks=0, question=False, skip_chans=0, residual_blocks=0,
     ):
         super().__init__()
         self.patch_size = tuple(patch_size)
         self.encoder = VideoEncoder(in_chans, embed_dim, patch_size)
         self.mixer = SpaceTime(embed_dim, blocks, spatial_heads)
+        self.question = Question(embed_dim) if question else None
         self.temporal = TemporalAttentionAggregator(embed_dim, max_T, temporal_heads)
         self.spatial_pe = SpatialPositionalEncoding2D(embed_dim, max_H, max_W)
         self.spatial_tr = SpatialTransformer(embed_dim, spatial_depth, spatial_heads)
@@ -413,26 +406,21 @@ class SpatioTemporalModel(nn.Module):
         skip: (B, skip_chans, H, W) maps for the decoder, of a network built with skip_chans.
         wanted: (B, T) bool, True = a day of which the mean is asked; None = all that exist.
         """
-        x, _ = self._of_month(daily_data, daily_mask, days_mask, wanted)  # (B, N, D)
-        H, W = daily_data.shape[3:]
-        return self.decoder(self.spatial_tr(x), H, W, land_mask_patch, skip)  # (B, H, W)
+        tokens = self.read(daily_data, daily_mask, days_mask)
+        shape = daily_data.shape[3:]
+        return self.answer(tokens, shape, land_mask_patch, days_mask, skip, wanted)  # (B, H, W)
+
+    def answer(self, tokens, shape, land_mask_patch=None, days_mask=None, skip=None, wanted=None):
+        """The map (B, H, W) = (B, *shape) from what `read` returned; the rest as for `forward`."""
+        x, _ = self._weigh(*tokens, days_mask, wanted)  # (B, N, D)
+        return self.decoder(self.spatial_tr(x), *shape, land_mask_patch, skip)
 
     def attention(self, daily_data, daily_mask, days_mask=None, wanted=None) -> dict:
         """Where the network looks: {"temporal": (B, N, T'), "spatial": a (B, heads, N, N) tensor
         per layer}; arguments as for `forward`."""
-        x, weights = self._of_month(daily_data, daily_mask, days_mask, wanted)
+        tokens = self.read(daily_data, daily_mask, days_mask)
+        x, weights = self._weigh(*tokens, days_mask, wanted)
         return {"temporal": weights, "spatial": self.spatial_tr(x, return_attention=True)[1]}
-
-    def _of_month(self, daily_data, daily_mask, days_mask, wanted=None):
-        """Tokens of the month with their addresses (B, N, D), and the weights of the days."""
-        x, seen, place = self.read(daily_data, daily_mask, days_mask)
-        unasked, (Tp, N) = days_mask, seen.shape[1:]
-        if wanted is not None:
-            unasked = ~wanted if days_mask is None else days_mask | ~wanted
-        if unasked is not None:  # a time patch has no weight when none of its days has
-            unasked = unasked.view(-1, Tp, self.patch_size[0]).all(-1)  # (B, T')
-        x, weights = self.temporal(x, Tp, N, 1, unasked, seen, return_weights=True)
-        return x + place.to(x.dtype), weights  # (B, N, D), (B, N, T')
 
     def read(self, daily_data, daily_mask, days_mask=None) -> tuple[Tensor, Tensor, Tensor]:
         """What no question changes: the days' tokens after the mixer (B, T'N, D), which of them
@@ -448,3 +436,15 @@ class SpatioTemporalModel(nn.Module):
         seen = F.max_pool3d(valid, self.patch_size, self.patch_size).flatten(3).squeeze(1) > 0
         place = self.spatial_pe(shape[3] // Ph, shape[4] // Pw)
         return self.mixer(x, self.temporal.pos(shape[2] // Pt), place, seen), seen, place
+
+    def _weigh(self, x, seen, place, days_mask=None, wanted=None):
+        """The days summed up, with addresses (B, N, D), and the weights of the days (B, N, T')."""
+        (B, Tp, N), Pt = seen.shape, self.patch_size[0]
+        exist = seen.new_ones(B, Tp * Pt) if days_mask is None else ~days_mask  # (B, T)
+        asked = exist if wanted is None else wanted & exist
+        # A time patch counts when one of its days does.
+        exist, asked = (days.view(B, Tp, Pt).any(-1) for days in (exist, asked))  # (B, T')
+        marks = None if self.question is None else self.question(asked).to(x.dtype)
+        heard = asked if marks is None else exist
+        x, weights = self.temporal(x, Tp, N, 1, ~heard, seen, True, marks)
+        return x + place.to(x.dtype), weights

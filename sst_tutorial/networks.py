@@ -104,7 +104,7 @@ class Estimator(nn.Module):
         reading = self.first_guess.read(*self._scaled(anomaly, observed, ocean, exists))
         inputs, tokens = self._inputs(reading, ocean, exists), None
         if isinstance(self.network, SpatioTemporalModel):
-            tokens = _tokens_of_days(self.network, *inputs)  # (T, N, D)
+            tokens = self.network.read(*inputs[:2], inputs[3])
         mean, first_guess = torch.zeros_like(reading.daily), torch.zeros_like(reading.daily)
         there = exists[0].nonzero()[:, 0]
         for i in range(0, len(there), DAYS_AT_ONCE):
@@ -116,8 +116,9 @@ class Estimator(nn.Module):
             if tokens is None:
                 added = self.network(*month, skip, wanted)  # (Q, H, W)
             else:
-                added = self.network.spatial_tr(tokens[days])  # (Q, N, D)
-                added = self.network.decoder(added, *ocean.shape[1:], month[2], skip)
+                x, seen, place = tokens
+                same = (x.expand(len(days), -1, -1), seen.expand(len(days), -1, -1), place)
+                added = self.network.answer(same, ocean.shape[1:], *month[2:], skip, wanted)
             mean[0, days] = self.scale * (guess.mean + added)
             first_guess[0, days] = self.scale * guess.mean
         return mean, first_guess
@@ -139,17 +140,6 @@ class Estimator(nn.Module):
         masks: data and missing (B, C, T, H, W), land (B, H, W), no_such_day (B, T)."""
         channels = guess.channels.to(self.network.last.weight.dtype)
         return channels, ~guess.known, ~ocean, ~exists
-
-
-def _tokens_of_days(network: SpatioTemporalModel, data, missing, land, no_such_day) -> Tensor:
-    """(T, N, D), what the spatial transformer gets of one month (B = 1) asked for single days.
-
-    A day that is asked alone has all the weight, so that the aggregator returns its tokens.
-    """
-    x, _, place = network.read(data, missing, no_such_day)
-    x = x.view(-1, *place.shape)  # (T', N, D)
-    x = x + network.temporal.pos(len(x)).to(x.dtype)[:, None] + place.to(x.dtype)
-    return x.repeat_interleave(network.patch_size[0], 0)
 
 
 # ---------------------------------------------------------------- networks without tokens

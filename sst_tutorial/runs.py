@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import repeat
 from pathlib import Path
 
+import numpy as np
 import torch
 import xarray as xr
 
@@ -28,6 +29,7 @@ from sst_tutorial.benchmark import (
     of_years,
     split_years,
     training_days,
+    under_lasting_clouds,
     validation_months,
 )
 from sst_tutorial.data import open_sst
@@ -66,6 +68,9 @@ def train(
     """
     _check_device(accelerator)
     torch.set_float32_matmul_precision("high")
+    # cuDNN's attention gave gradients that were not finite after 140 to 500 steps of space-time
+    # blocks (torch 2.11, H100, eager and compiled); beside it the other kernels ran through.
+    torch.backends.cuda.enable_cudnn_sdp(False)
     fabric = Fabric(accelerator=accelerator, devices=devices, precision=settings.precision)
     fabric.launch()
     parts_of_batch(settings, fabric.world_size)  # an error now, before anything is written
@@ -86,6 +91,7 @@ def train(
         fabric.device,
         settings.moving,
         settings.daily,
+        settings.lasting,
     )
     if fabric.is_global_zero:
         out.mkdir(parents=True, exist_ok=True)
@@ -192,14 +198,16 @@ def _samples(daily, years, clouds, settings: Settings, seed: int, device) -> Sam
         moving_seas=settings.moving_seas,
         lasting=settings.lasting,
         daily=settings.daily,
+        no_climatology=settings.no_climatology,
     )
 
 
 def validation_batches(
-    daily, years, clouds, patch, device, moving: float = 0.0, ask_days: float = 0.0
+    daily, years, clouds, patch, device, moving=0.0, ask_days=0.0, lasting=0.0
 ) -> dict[str, Batch]:
     """Fixed months to choose by: those of the validation years, or of simulated seas; of a sea that
-    moves where some of the training moves, and one of its days where days are asked for."""
+    moves where some of the training moves, and one of its days where days are asked for; under
+    clouds that stay for three days where some of the training's do."""
     batches = {}
     if moving:
         months = moving_months(clouds, seed=MOVING_VALIDATION, device=device)
@@ -221,6 +229,10 @@ def validation_batches(
     clear = validation_months(part, climatology, clouds, draws=8, seed=6)
     batches["cloudy"] = Batch.of(cloudy, patch, device)
     batches["clear"] = Batch.of(clear, patch, device)
+    if lasting:
+        rng = np.random.default_rng(7)
+        months = [under_lasting_clouds(m, clouds[seen < CLOUDY], 3, rng) for m in cloudy]
+        batches["lasting"] = Batch.of(months, patch, device)
     return batches
 
 

@@ -127,10 +127,21 @@ def test_ablate(monkeypatch, tmp_path):
 def test_ablated_parts_come_back(small):
     estimator, _ = small
     months = some_months()
-    whole = ablate.scored(estimator, months)
+    whole = ablate.score_of(estimator, months)
     for places, own in ablate.parts(estimator.network).values():
         assert ablate.ablated(estimator, months, places, own)["rmse"] != whole["rmse"]
-        assert ablate.scored(estimator, months)["rmse"] == whole["rmse"]
+        assert ablate.score_of(estimator, months)["rmse"] == whole["rmse"]
+
+
+def test_an_ablation_is_paired_with_the_whole():
+    whole = score_months({"zero": lambda month: 0 * month.truth}, some_months())["zero"]
+    worse = score_months({"cold": lambda month: 0 * month.truth - 1}, some_months())["cold"]
+    row = ablate.against(worse, whole)
+    assert row["worse_months"] == len(some_months()) and min(row["minus_nothing"]) > 0
+    assert ablate.against(whole, whole) == ablate.kept(whole) | {
+        "minus_nothing": [0.0, 0.0],
+        "worse_months": 0,
+    }
 
 
 def test_only_a_transformer_has_parts(tmp_path, capsys):

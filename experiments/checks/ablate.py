@@ -1,10 +1,11 @@
-"""Score sets of weights on the 48 real months, whole and with parts of the network ablated.
+"""Score sets of weights on the 48 months of the test, whole and with parts of the network ablated.
 
     python experiments/checks/ablate.py ocean-1                  # experiments/results/ablated.json
 
 in less than a minute. Each argument is the folder of a run, a file of weights or a shipped name.
 All are scored whole, the first is taken apart. Ablated = the output of that part is replaced by its
 own mean over all months and places, or, where the table says so, over all places of the month.
+Each ablation is also compared with the whole network month by month, as two methods are.
 Chapters *The full GPU run*, *Opening the box*.
 """
 
@@ -17,7 +18,7 @@ import torch
 
 from sst_tutorial import load_weights
 from sst_tutorial.benchmark import REGIMES, benchmark_months
-from sst_tutorial.evaluation import score_months
+from sst_tutorial.evaluation import difference_interval, score_months
 from sst_tutorial.model import SpatioTemporalModel
 from sst_tutorial.reconstruction import as_method
 from sst_tutorial.results import RESULTS, write_results
@@ -87,21 +88,33 @@ def own_mean(x):
     return x.mean(places_of(x), keepdim=True).expand_as(x)
 
 
-def scored(estimator, months):
+def score_of(estimator, months):
+    return score_months({"network": as_method(estimator)}, months)["network"]
+
+
+def kept(score):
     """RMSE in K of all cells, of the seldom seen ones, and its 95 % interval."""
-    score = score_months({"network": as_method(estimator)}, months)["network"]
     return {key: score[key] for key in ("rmse", "rmse_seldom_seen", "rmse_interval")}
 
 
+def against(score, whole):
+    """`kept`, the 95 % interval of the paired difference, and in how many months it is worse."""
+    pairs = zip(score["by_month"]["rmse"], whole["by_month"]["rmse"], strict=True)
+    return kept(score) | {
+        "minus_nothing": difference_interval(score, whole),
+        "worse_months": sum(a > b for a, b in pairs),
+    }
+
+
 def ablated(estimator, months, places, own):
-    """`scored` without some parts, which come back afterwards."""
+    """`score_of` without some parts, which come back afterwards."""
     changes = []
     for module, channels in places:  # all means are those of the whole network
         mean = None if own else mean_of(estimator, months, module, channels)
         changes.append(own_mean if own else lambda x, mean=mean: mean.expand_as(x))
     handles = [hook(*place, change) for place, change in zip(places, changes, strict=True)]
     try:
-        return scored(estimator, months)
+        return score_of(estimator, months)
     finally:
         for handle in handles:
             handle.remove()
@@ -121,11 +134,13 @@ def main(argv=None):
     for name in args.weights:
         about = read_metadata(find_weights(name))["about"]
         seed = str(about.get("settings", about)["seed"])
-        seeds[seed] = {r: scored(load_weights(name), months[r]) for r in REGIMES}
+        seeds[seed] = {r: kept(score_of(load_weights(name), months[r])) for r in REGIMES}
         print(seed, seeds[seed], flush=True)
-    rows = {"nothing": {r: scored(estimator, months[r]) for r in REGIMES}}
-    for name, (places, own) in parts(estimator.network).items():
-        rows[name] = {r: ablated(estimator, months[r], places, own) for r in REGIMES}
+    whole = {r: score_of(estimator, months[r]) for r in REGIMES}
+    rows = {"nothing": {r: kept(whole[r]) for r in REGIMES}}
+    for name, part in parts(estimator.network).items():
+        scores = {r: ablated(estimator, months[r], *part) for r in REGIMES}
+        rows[name] = {r: against(scores[r], whole[r]) for r in REGIMES}
         print(name, {r: round(row["rmse"], 4) for r, row in rows[name].items()}, flush=True)
     words = sys.argv[1:] if argv is None else argv
     command = shlex.join(["python", "experiments/checks/ablate.py", *words])

@@ -104,7 +104,7 @@ def in_motion(name="moving") -> MeasuredCovariance:
         array = np.vstack([upper, np.pad(found.memory.T, ((0, 0), (0, 1)))])
         return array.astype(np.float32)
 
-    array = kept("moving-covariance", {"version": 1, "seed": 5, "seas": seas, **sea}, make)
+    array = kept("moving-covariance", {"version": 2, "seed": 5, "seas": seas, **sea}, make)
     array = array.astype(float)
     upper, memory = array[:-31], array[-31:, :-1].T
     return MeasuredCovariance(upper[:, :-1], memory, upper[:, -1], 0.0, DEVICE)
