@@ -121,7 +121,9 @@ def training_days(series, years: dict):
 # ---------------------------------------------------------------- months
 
 
-def validation_months(daily: xr.Dataset, climatology, clouds, draws: int, seed: int) -> list[Month]:
+def validation_months(
+    daily: xr.Dataset, climatology, clouds, draws: int, seed: int, stay: int = 1
+) -> list[Month]:
     """Every calendar month of complete daily maps under `draws` sets of clouds, with retrieval
     noise: an observing system simulation experiment.
 
@@ -138,7 +140,8 @@ def validation_months(daily: xr.Dataset, climatology, clouds, draws: int, seed: 
         for month in period.unique():
             here = period == month
             truth = sst.values[here]
-            seen = clouds[rng.integers(len(clouds), size=len(truth))] & ocean
+            looks = rng.integers(len(clouds), size=-(-len(truth) // stay)).repeat(stay)
+            seen = clouds[looks[: len(truth)]] & ocean
             noisy = truth + NOISE * rng.standard_normal(truth.shape)
             mean = np.where(ocean, truth, 0.0).mean(0)
             sea = np.where(seen, noisy, np.nan)

@@ -141,11 +141,13 @@ class SuccessiveCorrections(nn.Module):
         iterations: number of corrections, at least 3.
         adapt: let a small network bend the four numbers of every correction to the month at hand,
             from its coverage, its spread and the difference between neighbours (a noise measure).
+        motion: let that network also see how fast the sea changes: the differences between cells
+            4 apart and between days 1 and 3 apart.
     """
 
     COUNTS = 3  # of the counts of observations, this many are channels: wide, middle, narrow
 
-    def __init__(self, iterations=12, adapt=False):
+    def __init__(self, iterations=12, adapt=False, motion=False):
         super().__init__()
         if iterations < self.COUNTS:
             raise ValueError(f"iterations must be at least {self.COUNTS}, got {iterations}")
@@ -155,9 +157,12 @@ class SuccessiveCorrections(nn.Module):
         self.log_days = nn.Parameter(math.log(15.0) - 2.0 * coarse_to_fine)  # 15 to 2 days
         self.log_noise = nn.Parameter(torch.full((iterations,), -0.5))
         self.log_gain = nn.Parameter(torch.full((iterations,), 0.4))
-        self.tune = None
+        self.tune, self.motion = None, motion
         if adapt:
-            self.tune = nn.Sequential(nn.Linear(3, 32), nn.GELU(), nn.Linear(32, 4 * iterations))
+            features = 6 if motion else 3
+            self.tune = nn.Sequential(
+                nn.Linear(features, 32), nn.GELU(), nn.Linear(32, 4 * iterations)
+            )
             nn.init.zeros_(self.tune[2].weight)
             nn.init.zeros_(self.tune[2].bias)
 
@@ -226,7 +231,7 @@ class SuccessiveCorrections(nn.Module):
         numbers = torch.stack([self.log_cells, self.log_days, self.log_noise, self.log_gain])
         numbers = numbers[None]  # (1, 4, n)
         if self.tune is not None:
-            features = _features(x, seen).to(self.log_cells.dtype)
+            features = (_motion if self.motion else _features)(x, seen).to(self.log_cells.dtype)
             numbers = numbers + self.tune(features).unflatten(1, (4, -1))  # (B, 4, n)
         return numbers.to(x.dtype).exp().permute(1, 2, 0)[..., None, None].unbind()
 
@@ -245,6 +250,30 @@ def _features(x: Tensor, seen: Tensor) -> Tensor:
     # Kept to what training months show. Outside it `tune` guesses, and the gains run away.
     spread, step = (spread + 1e-3).clamp(0.08, 3.0), (step + 1e-3).clamp(0.03, 1.0)
     return torch.stack([coverage.clamp(0.003, 1.0), spread, step], 1).log()  # (B, 3)
+
+
+def _motion(x: Tensor, seen: Tensor) -> Tensor:
+    """Log coverage, log spread, and the log mean square difference of pairs of observations 1 and 4
+    cells, 1 and 3 days apart: (B, 6)."""
+    number = seen.sum((1, 2, 3)).clamp_min(1.0)
+    mean = (x.sum((1, 2, 3)) / number)[:, None, None, None]
+    spread = ((x - mean).square() * seen).sum((1, 2, 3)) / number + 1e-3
+    H, W = x.shape[2:]
+    coverage = number / (31 * H * W)
+    steps = [_step(x, seen, axis, lag, spread) for axis, lag in ((3, 1), (3, 4), (1, 1), (1, 3))]
+    numbers = [coverage.clamp(0.003, 1.0), spread.clamp(0.01, 6.0)]
+    return torch.stack(numbers + [s.clamp(0.004, 6.0) for s in steps], 1).log()
+
+
+def _step(x: Tensor, seen: Tensor, axis: int, lag: int, spread: Tensor) -> Tensor:
+    """Mean square difference (B,) of pairs that lie `lag` apart along an axis."""
+    n = x.shape[axis] - lag
+    if n <= 0:
+        return 2 * spread
+    pairs = seen.narrow(axis, 0, n) * seen.narrow(axis, lag, n)
+    square = (x.narrow(axis, 0, n) - x.narrow(axis, lag, n)).square()
+    # Few pairs say nothing: five that know only the spread stand in.
+    return ((square * pairs).sum((1, 2, 3)) + 10 * spread) / (pairs.sum((1, 2, 3)) + 5)
 
 
 def _gaussian(distance: Tensor) -> Tensor:

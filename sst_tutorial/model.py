@@ -59,9 +59,10 @@ class VideoEncoder(nn.Module):
         drop: dropout probability on the tokens.
     """
 
-    def __init__(self, in_chans=1, embed_dim=128, patch_size=(1, 4, 4), drop=0.0):
+    def __init__(self, in_chans=1, embed_dim=128, patch_size=(1, 4, 4), drop=0.0, divide=False):
         super().__init__()
         self.in_chans = in_chans
+        self.counts = nn.Linear(in_chans, embed_dim, bias=False) if divide else None
         self.patch_size = tuple(patch_size)
         self.proj = nn.Conv3d(2 * in_chans, embed_dim, self.patch_size, stride=self.patch_size)
         self.norm = nn.LayerNorm(embed_dim)
@@ -79,7 +80,14 @@ class VideoEncoder(nn.Module):
         patches = self._patches(torch.cat([x, valid], dim=1))  # (B, T'H'W', 2C Pt Ph Pw)
         # The convolution does not overlap, so it is one matrix product: on an H100 its backward
         # pass takes 0.3 ms of a step so, and 5 ms as a Conv3d.
+        if self.counts is not None:
+            values, valid = patches.unflatten(-1, (2, self.in_chans, -1)).unbind(2)  # (B,T'N,C,P)
+            count = valid.sum(-1, keepdim=True)
+            values = values * (values.shape[-1] / count.clamp_min(1.0))
+            patches = torch.stack([values, valid], 2).flatten(2)
         x = F.linear(patches, self.proj.weight.flatten(1), self.proj.bias)  # (B, T'H'W', D)
+        if self.counts is not None:
+            x = x + self.counts(count.squeeze(-1).log1p())
         return self.drop(self.norm(x))
 
     def _patches(self, x: Tensor) -> Tensor:
@@ -134,7 +142,7 @@ class TemporalAttentionAggregator(nn.Module):
         heads: scores per day; each weighs its own share of the channels. The published form has 1.
     """
 
-    def __init__(self, embed_dim=128, max_T=31, heads=1):
+    def __init__(self, embed_dim=128, max_T=31, heads=1, ask=False):
         super().__init__()
         require(embed_dim % heads == 0, f"heads={heads} does not divide embed_dim={embed_dim}")
         self.heads = heads
@@ -145,8 +153,20 @@ class TemporalAttentionAggregator(nn.Module):
             nn.GELU(),
             nn.Linear(embed_dim, heads),
         )
+        self.asked = nn.Parameter(torch.full((2, embed_dim), 0.1)) if ask else None
 
-    def forward(self, x, T, H, W, days_mask=None, seen=None, return_weights=False):
+    def _question(self, wanted, dtype):
+        """Marks (B, T, D) that tell which days are asked and how far from them each day is."""
+        w = wanted.to(self.asked.dtype)
+        day = torch.arange(w.shape[1], device=w.device, dtype=w.dtype)
+        middle = (w * day).sum(1, keepdim=True) / w.sum(1, keepdim=True).clamp_min(1)
+        D = self.asked.shape[1]
+        even = torch.arange(0, D, 2, device=w.device)
+        angle = (day - middle)[..., None] * torch.exp(even * (-math.log(10000.0) / D))
+        far = torch.stack([angle.sin(), angle.cos()], -1).flatten(-2)  # (B, T, D)
+        return (self.asked[0] * far + self.asked[1] * w[..., None]).to(dtype)
+
+    def forward(self, x, T, H, W, days_mask=None, seen=None, return_weights=False, wanted=None):
         """x (B, T*H*W, D) tokens of T days on an H x W patch grid -> (B, H*W, D).
 
         days_mask: (B, T) bool, True = a day that does not exist; its weight is exactly 0.
@@ -159,7 +179,10 @@ class TemporalAttentionAggregator(nn.Module):
         expected = T * H * W
         require(tokens == expected, f"x has {tokens} tokens, expected {T}*{H}*{W} = {expected}")
         x = x.view(B, T, H * W, D) + self.pos(T).to(x.dtype)[:, None]  # (B, T, N, D)
-        scores = self.scorer(x)  # (B, T, N, heads)
+        if self.asked is None or wanted is None:
+            scores = self.scorer(x)  # (B, T, N, heads)
+        else:
+            scores = self.scorer(x + self._question(wanted, x.dtype)[:, :, None])
         absent = self._absent(B, T, H * W, days_mask, seen)  # (B, T, N) or None
         if absent is not None:
             scores = scores.masked_fill(absent[..., None], -torch.inf)
@@ -279,7 +302,7 @@ class MonthlyConvDecoder(nn.Module):
 
     def __init__(
         self, embed_dim=128, patch_h=4, patch_w=4, hidden=128, overlap=1,
-        skip_chans=0, residual_blocks=0,
+        skip_chans=0, residual_blocks=0, queries=False,
     ):
         super().__init__()
         self.patch_h, self.patch_w = patch_h, patch_w
@@ -309,6 +332,10 @@ class MonthlyConvDecoder(nn.Module):
         self.scale = nn.Parameter(torch.ones(1))
         self.bias = nn.Parameter(torch.zeros(1))
         self._even_out(overlap)
+        self.queries = None
+        if queries:
+            self.deconv = None
+            self.queries = PixelQueries(hidden, patch_h, skip_chans)
 
     @torch.no_grad()
     def _even_out(self, overlap: int) -> None:
@@ -333,7 +360,11 @@ class MonthlyConvDecoder(nn.Module):
         require(self.skip_chans == 0 or skip is not None, "skip is None, but skip_chans is not 0")
         land = self._land(land_mask, B, out_H, out_W)  # (B, 1, H, W) or None
         x = latent.transpose(1, 2).reshape(B, D, Hp, Wp)  # (B, D, H', W')
-        x = self.deconv(self.proj(x))  # (B, hidden/2, H, W)
+        x = self.proj(x)
+        if self.queries is None:
+            x = self.deconv(x)  # (B, hidden/2, H, W)
+        else:
+            x = self.queries(x, skip)
         if self.skip_chans:
             x = torch.cat([x, skip.to(x.dtype)], dim=1)  # (B, hidden/2 + skip_chans, H, W)
         conv, norm, act, last = self.head
@@ -351,6 +382,36 @@ class MonthlyConvDecoder(nn.Module):
             return None
         require_mask("land_mask", land_mask, (H, W) if land_mask.ndim == 2 else (B, H, W))
         return land_mask.expand(B, H, W)[:, None]
+
+
+class PixelQueries(nn.Module):
+    """Each pixel asks the 3 x 3 patches around it, with what the skip maps know of it."""
+
+    def __init__(self, hidden, patch, skip_chans, heads=4):
+        super().__init__()
+        self.patch, self.heads = patch, heads
+        half = hidden // 2
+        self.pixel = nn.Parameter(0.02 * torch.randn(patch * patch, half))
+        self.ask = nn.Conv2d(skip_chans, half, 1)
+        self.key = nn.Conv2d(hidden, half, 1)
+        self.value = nn.Conv2d(hidden, half, 1)
+        self.bias = nn.Parameter(torch.zeros(heads, patch * patch, 9))
+
+    def forward(self, x, skip):
+        B, D, H, W = x.shape
+        P, h = self.patch, self.heads
+        q = self.ask(skip.to(x.dtype))  # (B, half, HP, WP)
+        C = q.shape[1]
+        q = q.view(B, h, C // h, H, P, W, P).permute(0, 3, 5, 1, 4, 6, 2).flatten(4, 5)
+        q = q + self.pixel.view(P * P, h, C // h).transpose(0, 1)  # (B, H, W, h, PP, d)
+        def around(a):
+            a = F.unfold(a, 3, padding=1).view(B, h, C // h, 9, H, W)
+            return a.permute(0, 4, 5, 1, 3, 2)  # (B, H, W, h, 9, d)
+        k, v = around(self.key(x)), around(self.value(x))
+        score = q @ k.transpose(-1, -2) / (C // h) ** 0.5 + self.bias
+        y = score.softmax(-1) @ v  # (B, H, W, h, PP, d)
+        y = y.unflatten(4, (P, P)).permute(0, 3, 6, 1, 4, 2, 5)  # (B, h, d, H, P, W, P)
+        return y.reshape(B, C, H * P, W * P)
 
 
 def _taper(patch: int, overlap: int) -> Tensor:
@@ -383,16 +444,20 @@ class SpatioTemporalModel(nn.Module):
         self, in_chans=1, embed_dim=128, patch_size=(1, 4, 4), max_T=64, hidden=128, overlap=1,
         max_H=1024, max_W=1024, spatial_depth=2, spatial_heads=4,
         temporal_heads=1, blocks=0, skip_chans=0, residual_blocks=0,
+        divide=False, relative=False, null=True, masked=True, month_token=False, queries=False,
+        lean=False, half=False, ask=False,
     ):
         super().__init__()
         self.patch_size = tuple(patch_size)
-        self.encoder = VideoEncoder(in_chans, embed_dim, patch_size)
-        self.mixer = SpaceTime(embed_dim, blocks, spatial_heads)
-        self.temporal = TemporalAttentionAggregator(embed_dim, max_T, temporal_heads)
+        self.encoder = VideoEncoder(in_chans, embed_dim, patch_size, divide=divide)
+        self.mixer = SpaceTime(embed_dim, blocks, spatial_heads, relative, null, masked, lean, half)
+        self.month_token = nn.Parameter(torch.zeros(embed_dim)) if month_token else None
+        self.temporal = TemporalAttentionAggregator(embed_dim, max_T, temporal_heads, ask)
         self.spatial_pe = SpatialPositionalEncoding2D(embed_dim, max_H, max_W)
         self.spatial_tr = SpatialTransformer(embed_dim, spatial_depth, spatial_heads)
         self.decoder = MonthlyConvDecoder(
-            embed_dim, *self.patch_size[1:], hidden, overlap, skip_chans, residual_blocks
+            embed_dim, *self.patch_size[1:], hidden, overlap, skip_chans, residual_blocks,
+            queries,
         )
 
     @property
@@ -435,13 +500,31 @@ class SpatioTemporalModel(nn.Module):
             daily_mask = daily_mask | days_mask[:, None, :, None, None]
         x = self.encoder(daily_data, daily_mask)  # (B, T'H'W', D)
         seen, place = self._seen(daily_mask), self.spatial_pe(Hp, Wp)  # (B, T', N), (N, D)
-        x = self.mixer(x, self.temporal.pos(Tp), place, seen)  # (B, T'H'W', D)
-        unasked = days_mask
-        if wanted is not None:
+        month = None
+        if self.month_token is not None:
+            B, N = len(x), len(place)
+            x = torch.cat([x, self.month_token.to(x.dtype).expand(B, N, -1)], 1)
+            whole = torch.ones(B, dtype=torch.bool, device=x.device)
+            if wanted is not None:
+                exist = torch.ones_like(wanted) if days_mask is None else ~days_mask
+                whole = (wanted == exist).all(1)
+            month = whole
+            seen = torch.cat([seen, torch.ones_like(seen[:, :1])], 1)
+            Tp = Tp + 1
+        x = self.mixer(x, self.temporal.pos(Tp), place, seen, (Hp, Wp))  # (B, T'H'W', D)
+        unasked, question = days_mask, None
+        if self.temporal.asked is not None:
+            exist = torch.ones(len(x), T, dtype=torch.bool, device=x.device)
+            exist = exist if days_mask is None else ~days_mask
+            question = exist if wanted is None else wanted & exist
+        elif wanted is not None:
             unasked = ~wanted if days_mask is None else days_mask | ~wanted
         if unasked is not None:  # a time patch has no weight when none of its days has
-            unasked = unasked.view(-1, Tp, Pt).all(-1)  # (B, T')
-        x, weights = self.temporal(x, Tp, Hp, Wp, unasked, seen, return_weights=True)
+            unasked = unasked.view(len(x), -1, Pt).all(-1)  # (B, T')
+        if month is not None:
+            days = unasked if unasked is not None else torch.zeros(len(x), Tp - 1, dtype=torch.bool, device=x.device)
+            unasked = torch.cat([days | month[:, None], ~month[:, None]], 1)
+        x, weights = self.temporal(x, Tp, Hp, Wp, unasked, seen, True, question)
         return x + place.to(x.dtype), weights  # (B, N, D), (B, N, T')
 
     def _seen(self, daily_mask: Tensor) -> Tensor:

@@ -35,8 +35,8 @@ EDDIES_ACROSS = 3.2  # or, where that is shorter, the width of the box divided b
 # and a fast one of small eddies are the same sea. Three times the two rates take the correlation
 # over 15 days from 0.51 to 0.41; without drag, waves as long as the box have 0.29 of the variance
 # of buoyancy after 200 days, against 0.14.
-FORCING = 0.01  # share of the buoyancy variance that is made in the ring
-DRAG = 0.01  # damping of what is longer than the ring
+FORCING = 0.001  # share of the buoyancy variance that is made in the ring
+DRAG = 0.001  # damping of what is longer than the ring
 HOLD = 0.2  # return to the prescribed speed; the flow then stays within 7 % of it
 COURANT = 1.8  # of the fastest water and the shortest wave; RK4 is stable up to 2.8
 WIDE_KM, WIDEST_KM = 1024.0, 4000.0  # least box of moving_ocean, and its widest region
@@ -169,7 +169,7 @@ def moving_anomalies(
     speed: Range = 0.24,
     gradient: float = 1.0,
     memory_days: float = 25.0,
-    spin_up_days: int = 60,
+    spin_up_days: int = 120,
 ) -> torch.Tensor:
     """Daily SST anomalies of ``runs`` independent seas in motion, one instant of each day.
 

@@ -58,7 +58,7 @@ def smooth_prior(sst, ocean, block=4, prior_count=20.0) -> np.ndarray:
 
     A smooth map (nothing finer than `block` cells) constant over the month; a second pass leaves
     out what lies more than 4 robust standard deviations from the first. It follows gradients as
-    wide as the globe, at a cost linear in the number of cells. `prior_count` (see `_smooth_mean`)
+    wide as the globe, at a cost linear in the number of cells. `prior_count` (see `smooth_mean`)
     and `block` were chosen on 2011-2012 off Tasmania; a trend in time gained 0.003 K there.
 
     sst: (T, H, W) degC, NaN = gap. ocean: (H, W) bool. Returns (T, H, W) degC (a read-only view
@@ -74,10 +74,7 @@ def smooth_prior(sst, ocean, block=4, prior_count=20.0) -> np.ndarray:
     for _ in range(2):
         total = torch.from_numpy(np.sum(sst, 0, where=keep))
         count = torch.from_numpy(np.sum(keep, 0, dtype=np.float32))
-        smooth = _smooth_mean(total, count, block, prior_count)
-        # Smoothing flattens a gradient; smoothing the rest gives it back (Tukey's twicing).
-        smooth += _smooth_mean(total - count * smooth, count, block, prior_count)
-        smooth = smooth.numpy()
+        smooth = smooth_mean(total[None], count[None], block, prior_count)[0].numpy()
         distance = sst - smooth
         np.abs(distance, out=distance)  # a globe is 0.13 GB a copy
         spread = 1.4826 * np.median(distance[seen])
@@ -92,32 +89,39 @@ def _around_the_globe(sst, ocean) -> np.ndarray:
     return smooth_prior(sst[:, :, around], ocean[:, around])[:, :, HALO : HALO + W]
 
 
-def _smooth_mean(total, count, block, prior_count):
-    """Smooth mean map (H, W) from sums and counts of observations (H, W) each.
+def smooth_mean(total, count, block=4, prior_count=20.0):
+    """Smooth mean maps (n, H, W) from sums and counts of observations (n, H, W) each.
 
     Coarsens until one block holds all, then comes back: each block is the average of its own
     observations and of its parent, which weighs as much as `prior_count` observations. Empty
-    blocks so inherit from wider and wider surroundings. Cost is linear in the number of cells.
+    blocks so inherit from wider and wider surroundings. Smoothing flattens a gradient; smoothing
+    the rest gives it back (Tukey's twicing). Cost is linear in the number of cells.
     """
-    levels = [torch.stack([total, count])]  # (2, H, W), then half, a quarter ...
-    while max(levels[-1].shape[1:]) > 1:
+    smooth = _smoothed(total, count, block, prior_count)
+    return smooth + _smoothed(total - count * smooth, count, block, prior_count)
+
+
+def _smoothed(total, count, block, prior_count):
+    levels = [torch.stack([total, count], 1)]  # (n, 2, H, W), then half, a quarter ...
+    while max(levels[-1].shape[2:]) > 1:
         levels.append(_coarsen(levels[-1]))
-    total, count = levels[-1]
+    total, count = levels[-1].split(1, 1)  # (n, 1, 1, 1) each
     mean = total / count.clamp(min=1)
     finest = min(int(np.log2(block)), len(levels) - 1)
-    for total, count in reversed(levels[finest:-1]):
-        mean = F.interpolate(mean[None, None], scale_factor=2.0, mode="bilinear")[0, 0]
-        mean = mean[: total.shape[0], : total.shape[1]]  # drop the padding of an odd size
+    for level in reversed(levels[finest:-1]):
+        total, count = level.split(1, 1)
+        mean = F.interpolate(mean, scale_factor=2.0, mode="bilinear")
+        mean = mean[..., : total.shape[2], : total.shape[3]]  # drop the padding of an odd size
         mean = (total + prior_count * mean) / (count + prior_count)
-    mean = F.interpolate(mean[None, None], scale_factor=2.0**finest, mode="bilinear")[0, 0]
-    H, W = levels[0].shape[1:]
-    return mean[:H, :W]
+    mean = F.interpolate(mean, scale_factor=2.0**finest, mode="bilinear")
+    H, W = levels[0].shape[2:]
+    return mean[:, 0, :H, :W]
 
 
 def _coarsen(x: torch.Tensor) -> torch.Tensor:
-    """Sums over 2 x 2 blocks: (C, H, W) -> (C, ceil(H/2), ceil(W/2))."""
+    """Sums over 2 x 2 blocks: (n, C, H, W) -> (n, C, ceil(H/2), ceil(W/2))."""
     x = F.pad(x, (0, x.shape[-1] % 2, 0, x.shape[-2] % 2))
-    return 4 * F.avg_pool2d(x[None], 2)[0]
+    return 4 * F.avg_pool2d(x, 2)
 
 
 # ---------------------------------------------------------------- with a climatology

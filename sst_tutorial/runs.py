@@ -66,6 +66,9 @@ def train(
     """
     _check_device(accelerator)
     torch.set_float32_matmul_precision("high")
+    # cuDNN's attention gave gradients that were not finite after 140 to 500 steps (torch 2.11, H100,
+    # eager and compiled); with the other kernels 600 steps ran through.
+    torch.backends.cuda.enable_cudnn_sdp(False)
     fabric = Fabric(accelerator=accelerator, devices=devices, precision=settings.precision)
     fabric.launch()
     parts_of_batch(settings, fabric.world_size)  # an error now, before anything is written
@@ -86,6 +89,7 @@ def train(
         fabric.device,
         settings.moving,
         settings.daily,
+        settings.lasting,
     )
     if fabric.is_global_zero:
         out.mkdir(parents=True, exist_ok=True)
@@ -192,11 +196,12 @@ def _samples(daily, years, clouds, settings: Settings, seed: int, device) -> Sam
         moving_seas=settings.moving_seas,
         lasting=settings.lasting,
         daily=settings.daily,
+        no_climatology=settings.no_climatology,
     )
 
 
 def validation_batches(
-    daily, years, clouds, patch, device, moving: float = 0.0, ask_days: float = 0.0
+    daily, years, clouds, patch, device, moving: float = 0.0, ask_days: float = 0.0, lasting=0.0
 ) -> dict[str, Batch]:
     """Fixed months to choose by: those of the validation years, or of simulated seas; of a sea that
     moves where some of the training moves, and one of its days where days are asked for."""
@@ -221,6 +226,10 @@ def validation_batches(
     clear = validation_months(part, climatology, clouds, draws=8, seed=6)
     batches["cloudy"] = Batch.of(cloudy, patch, device)
     batches["clear"] = Batch.of(clear, patch, device)
+    if lasting:
+        looks = clouds[seen < CLOUDY]
+        months = validation_months(part, climatology, looks, draws=8, seed=7, stay=3)
+        batches["lasting"] = Batch.of(months, patch, device)
     return batches
 
 

@@ -20,11 +20,14 @@ from sst_tutorial.benchmark import NOISE, always_there
 from sst_tutorial.coast import ocean_mask
 from sst_tutorial.months import DAYS, Batch
 from sst_tutorial.moving_sea import moving_anomalies
+from sst_tutorial.prior import smooth_mean
 from sst_tutorial.simulate import cloud_masks, ocean_anomalies
 
 AHEAD = 4  # steps
 PARTS = 8  # of the samples made together; those of a part share their turn
 MOVING_SIZE, MOVING_DAYS = 128, 200  # of a moving sea that is kept ready
+MOVING_CELLS, MOVING_SPEED = (4.0, 16.0), (0.15, 0.36)  # km and m/s, those of the exam inside
+SLOPE, TREND = 2.5, 1.0  # K from edge to edge and from the first day to the last: see `_unknown`
 LONGEST = 9  # days that a lasting cloud stays
 MARGIN = 8  # simulated pieces are this much larger than a sample and are cropped at random
 
@@ -76,11 +79,13 @@ class SampleMaker:
         coasts: (n, size, size) bool, True = ocean: half of the simulated samples get one; or None.
         pieces: how many simulated oceans (and a quarter as many cloud months) are kept ready.
         simulated: share of samples from the simulated ocean; all that do not move if real is None.
-        moving: share of samples from a sea that moves, cells of 4 to 16 km.
+        moving: share of samples from a sea that moves, cells of 4 to 16 km, 0.15 to 0.36 m/s.
         moving_seas: how many of those are kept ready, each of 128 x 128 cells and 200 days.
         lasting: of the samples under `clouds`, the share whose clouds stay for 2 to 9 days; in the
             others every day has its own.
         daily: share of samples that ask for the map of one day instead of the month's mean.
+        no_climatology: share of samples of which no climatology is known: their gradients and
+            trends are part of the anomaly, and the prior is a smooth map of the observations.
     """
 
     def __init__(
@@ -97,9 +102,11 @@ class SampleMaker:
         moving_seas=16,
         lasting=0.0,
         daily=0.0,
+        no_climatology=0.0,
     ):
         self.device, self.seed, self.size = torch.device(device), seed, size
         self.moving, self.lasting, self.daily = moving, lasting, daily
+        self.no_climatology = no_climatology
         self.simulated = 1.0 - moving if real is None else simulated
         if max(moving, self.simulated + moving) > 1:
             raise ValueError(f"simulated={simulated} and moving={moving} are more than all samples")
@@ -121,7 +128,12 @@ class SampleMaker:
     def _moving(self, seas: int):
         """(seas, MOVING_DAYS, MOVING_SIZE, MOVING_SIZE) K, half precision."""
         box = {"size": MOVING_SIZE, "generator": self.rng, "device": self.device}
-        return moving_anomalies(seas, MOVING_DAYS, cell_km=(4.0, 16.0), **box).half()
+        # Half of them as the exam's, the others of all sizes and speeds.
+        alike = moving_anomalies((seas + 1) // 2, MOVING_DAYS, **box).half()
+        if seas == 1:
+            return alike
+        box |= {"cell_km": MOVING_CELLS, "speed": MOVING_SPEED}
+        return torch.cat([alike, moving_anomalies(seas // 2, MOVING_DAYS, **box).half()])
 
     def _real(self, real):
         if real is None:
@@ -175,6 +187,8 @@ class SampleMaker:
         real = 0 if self.real is None else n - simulated - moving
         # (n, T, H, W), (n, H, W)
         truth, ocean = self._ocean(n - real - moving, real, moving)
+        unknown = self._uniform(n) < self.no_climatology
+        truth = truth + self._climate(n) * unknown[:, None, None, None]
         turn = self._integer(8)
         truth, ocean = _turned(truth, turn), _turned(ocean, turn)
         if self._integer(2):
@@ -185,10 +199,25 @@ class SampleMaker:
         days, asked = exists[:, :, None, None], wanted[:, :, None, None]
         target = (truth * asked).sum(1) / wanted.sum(1)[:, None, None]  # (n, H, W)
         target = target.masked_fill(~ocean, 0.0)
-        noise = torch.where(self._uniform(n) < 0.7, NOISE, 0.1 + 0.4 * self._uniform(n))
+        noise = torch.where(self._uniform(n) < 0.7, NOISE, 0.05 + 0.45 * self._uniform(n))
         observed = self._seen(n) & ocean[:, None] & days
         noisy = truth + noise[:, None, None, None] * self._normal(truth.shape)
-        return torch.where(observed, noisy, 0.0), observed, ocean, exists, wanted, target
+        noisy = torch.where(observed, noisy, 0.0)
+        if self.no_climatology:
+            prior = smooth_mean(noisy.sum(1), observed.float().sum(1)) * unknown[:, None, None]
+            noisy = torch.where(observed, noisy - prior[:, None], 0.0)
+            target = (target - prior).masked_fill(~ocean, 0.0)
+        return noisy, observed, ocean, exists, wanted, target
+
+    def _climate(self, n: int) -> Tensor:
+        """(n, T, H, W) K: gradients from edge to edge and trends over the month, which are part of
+        the anomaly where no climatology is known."""
+        if not self.no_climatology:
+            return torch.zeros((), device=self.device)
+        across = torch.linspace(-0.5, 0.5, self.size, device=self.device)
+        along = torch.linspace(-0.5, 0.5, DAYS, device=self.device)[:, None, None]
+        slope, trend = SLOPE * self._normal((2, n, 1, 1, 1)), TREND * self._normal((n, 1, 1, 1))
+        return slope[0] * across[:, None] + slope[1] * across + trend * along
 
     def _wanted(self, length: Tensor, exists: Tensor) -> Tensor:
         """(n, T) bool: all days of the month, or for a share of the samples one of them."""
@@ -242,7 +271,7 @@ class SampleMaker:
         )
         h, w = (h % MOVING_SIZE)[:, None, :, None], (w % MOVING_SIZE)[:, None, None, :]
         field = self.moving_sea[sea, t[:, :, None, None], h, w].float()
-        return field * (0.4 + 0.8 * self._uniform(n))[:, None, None, None]
+        return field * (0.6 + 0.6 * self._uniform(n))[:, None, None, None]
 
     def _window(self, n: int) -> Tensor:
         start = self._integers(len(self.real) - DAYS + 1, n)

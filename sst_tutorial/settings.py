@@ -48,6 +48,7 @@ class Settings:
     moving_seas: int = 16  # of those kept ready
     lasting: float = 0.0  # share of the samples under `clouds` whose clouds stay for days
     daily: float = 0.0  # share of samples that ask for one day instead of the month
+    no_climatology: float = 0.0  # share of samples of which no climatology is known
     data: str | None = None  # file of complete daily SST; None = simulated seas
     clouds: str | None = None  # what a real instrument saw; None = simulated clouds
     train_years: tuple | None = None  # [first, last]; None = all before the validation years
@@ -171,7 +172,7 @@ def _check(settings: Settings, where: str) -> None:
             raise ValueError(f"{where}: {key}={getattr(settings, key)} must be 0 or more")
     if not 0 <= settings.seed < 2**32:
         raise ValueError(f"{where}: seed={settings.seed} must be 0 to 4294967295")
-    for key in ("ema", "simulated", "moving", "lasting", "daily"):
+    for key in ("ema", "simulated", "moving", "lasting", "daily", "no_climatology"):
         if not 0 <= getattr(settings, key) <= 1:
             raise ValueError(f"{where}: {key}={getattr(settings, key)} must be 0 to 1")
     for slot in ("first_guess", "network"):  # a record has no infinity
