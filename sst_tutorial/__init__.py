@@ -15,6 +15,7 @@ _MODULES = {
     "TemporalPositionalEncoding": "model",
     "VideoEncoder": "model",
     "download_oisst": "download",
+    "judge": "judging",
     "load_weights": "weights",
     "observe": "simulate",
     "open_sst": "data",

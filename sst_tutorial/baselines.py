@@ -465,15 +465,18 @@ def _from_the_nearest(covariance, matrix, value, nearest):
 # ---------------------------------------------------------------- DINEOF
 
 
-def _fill_with_eofs(matrix, seen, rank, tolerance=1e-3, max_iterations=100):
+def _fill_with_eofs(matrix, seen, rank, smooth=None, tolerance=1e-3, max_iterations=100):
     """Replace unseen entries by those of the matrix's own rank-`rank` SVD, until they settle.
 
-    matrix: (cells, T). The leading right singular vectors come from its small Gram matrix.
+    matrix: (cells, T). The leading right singular vectors come from its small Gram matrix, which
+    `smooth` (T, T) may smooth in time.
     """
     n = matrix.shape[1]
     scale = matrix[seen].std()
     for _ in range(max_iterations):
         gram = matrix.T @ matrix
+        if smooth is not None:
+            gram = smooth @ gram @ smooth.T
         leading = scipy.linalg.eigh(gram, subset_by_index=[n - rank, n - 1])[1]  # (n, rank)
         filled = np.where(seen, matrix, (matrix @ leading) @ leading.T)
         change = np.sqrt(np.mean((filled - matrix) ** 2))
@@ -483,7 +486,7 @@ def _fill_with_eofs(matrix, seen, rank, tolerance=1e-3, max_iterations=100):
     return matrix
 
 
-def _chosen_rank(matrix, seen, held_out, max_rank, patience=2):
+def _chosen_rank(matrix, seen, held_out, max_rank, smooth=None, patience=2):
     """Rank (0 = no EOF at all) with the smallest error on the held-out observations.
 
     Stops once `patience` ranks in a row did not improve on the best.
@@ -492,11 +495,27 @@ def _chosen_rank(matrix, seen, held_out, max_rank, patience=2):
     trial = np.where(held_out, 0.0, matrix)
     errors = [np.sqrt(np.mean(truth**2))]
     for rank in range(1, max_rank + 1):
-        trial = _fill_with_eofs(trial, seen & ~held_out, rank)  # starts from the rank before
+        trial = _fill_with_eofs(trial, seen & ~held_out, rank, smooth)  # from the rank before
         errors.append(np.sqrt(np.mean((trial[held_out] - truth) ** 2)))
         if rank - np.argmin(errors) >= patience:
             break
     return int(np.argmin(errors))
+
+
+def _filled_by_dineof(anomaly, max_rank, held_out, seed, smooth=None):
+    """Anomalies (T, cells) K without their gaps, see `dineof`."""
+    if not 0 < held_out < 1:
+        raise ValueError(f"held_out must be a share between 0 and 1, got {held_out}")
+    matrix = anomaly.T.astype(float)  # (cells, T)
+    seen = np.isfinite(matrix)
+    offset = matrix[seen].mean() if seen.any() else 0.0
+    matrix = np.where(seen, matrix - offset, 0.0)
+    aside = seen & (np.random.default_rng(seed).random(seen.shape) < held_out)
+    if aside.any() and (seen & ~aside).any():
+        max_rank = min(max_rank, min(matrix.shape) - 1)
+        for rank in range(1, _chosen_rank(matrix, seen, aside, max_rank, smooth) + 1):
+            matrix = _fill_with_eofs(matrix, seen, rank, smooth)
+    return offset + matrix.T
 
 
 def dineof(month: Month, max_rank=8, held_out=0.05, seed=0, day=None) -> np.ndarray:
@@ -507,20 +526,30 @@ def dineof(month: Month, max_rank=8, held_out=0.05, seed=0, day=None) -> np.ndar
     them (Beckers & Rixen 2003). One month is few images for an EOF method, yet filling
     2011-2012 in one piece was worse. The same `seed` gives the same result.
     """
-    if not 0 < held_out < 1:
-        raise ValueError(f"held_out must be a share between 0 and 1, got {held_out}")
-    matrix = month.anomaly[:, month.ocean].T.astype(float)  # (cells, T)
-    seen = np.isfinite(matrix)
-    offset = matrix[seen].mean() if seen.any() else 0.0
-    matrix = np.where(seen, matrix - offset, 0.0)
-    aside = seen & (np.random.default_rng(seed).random(seen.shape) < held_out)
-    if aside.any() and (seen & ~aside).any():
-        max_rank = min(max_rank, min(matrix.shape) - 1)
-        for rank in range(1, _chosen_rank(matrix, seen, aside, max_rank) + 1):
-            matrix = _fill_with_eofs(matrix, seen, rank)
+    filled = _filled_by_dineof(month.anomaly[:, month.ocean], max_rank, held_out, seed)
     mean = np.zeros(month.ocean.shape)
-    mean[month.ocean] = offset + matrix[:, _asked(month, day)].mean(1)
+    mean[month.ocean] = filled[_asked(month, day)].mean(0)
     return _complete(month, mean, day)
+
+
+def dineof_of_series(
+    anomaly, ocean, max_rank=30, held_out=0.05, seed=0, smooth_days=0.5
+) -> np.ndarray:
+    """DINEOF as it is mostly used: (T, H, W) K without gaps over the ocean, of a whole series.
+
+    anomaly: (T, H, W) K of consecutive days, NaN = gap. ocean: (H, W) bool. As `dineof`, but its
+    modes are smoothed in time, here by a Gaussian of `smooth_days` (0 = not), so that a day that
+    saw little borrows from its neighbours (Alvera-Azcarate et al. 2009). In a summer off
+    Alboran 0, 0.5, 1 and 2 days had 0.69, 0.56, 0.61 and 0.69 K below clouds that were moved.
+    """
+    smooth = None
+    if smooth_days > 0:
+        days = np.arange(len(anomaly))
+        smooth = np.exp(-0.5 * ((days[:, None] - days) / smooth_days) ** 2)  # (T, T)
+        smooth /= smooth.sum(1, keepdims=True)
+    filled = np.full(anomaly.shape, np.nan)
+    filled[:, ocean] = _filled_by_dineof(anomaly[:, ocean], max_rank, held_out, seed, smooth)
+    return filled
 
 
 BASELINES = {

@@ -95,6 +95,17 @@ Exams are opened to report; choose by their twins of other years or seeds, --val
 RMSE of monthly means in K (or of maps of day 16, --daily) with its 95 % interval, RMSE where a cell
 was seen on 3 days or fewer, bias, RMSE of gradients, cells resolved, and seconds a month."""
 
+JUDGE = """\
+examples:
+  sst-tutorial judge daily.nc
+  sst-tutorial judge daily.nc --out judged.json --figure judged.png
+  sst-tutorial judge l3.nc --quality 3 --bias --model runs/mine
+
+Observations of well-seen days are withheld below the clouds of other days of FILE, and the daily
+maps of each method are scored there: RMSE in K with its 95 % interval, by coverage of the day, by
+days since the cell was seen and by distance to the coast. The last line says which method to take,
+or that the data cannot tell. The errors hold the noise of single observations."""
+
 DOWNLOAD = """\
 examples:
   sst-tutorial download 2016-02-01 2016-02-29 --region -45 -37 147 155 --to oisst
@@ -199,6 +210,7 @@ def _parser() -> argparse.ArgumentParser:
         _add_train,
         _add_run,
         _add_evaluate,
+        _add_judge,
     ):
         add(commands)
     return parser
@@ -873,6 +885,70 @@ def _warn_of_test_years(model) -> None:
                     "if its data were those of the benchmark, the score says nothing",
                     stacklevel=2,
                 )
+
+
+# ---------------------------------------------------------------------------- judge
+
+
+def _add_judge(commands) -> None:
+    p = _add_command(
+        commands, "judge", _judge, "score methods on a file by its own observations", JUDGE
+    )
+    p.add_argument(
+        "input",
+        metavar="FILE",
+        help="NetCDF file, Zarr store, folder of NetCDF files, or a quoted pattern",
+    )
+    p.add_argument("--out", metavar="FILE.json", help="write all numbers here as well")
+    p.add_argument("--figure", metavar="FILE.png", help="draw them; the JSON holds the words for it")
+    _add_opening_options(p)
+    p.add_argument(
+        "--model",
+        metavar="NAME|FILE",
+        help="weights of the network, which must have learned single days (default: shipped)",
+    )
+    p.add_argument(
+        "--draws", type=_positive, default=8, help="how often clouds are moved (%(default)s)"
+    )
+    p.add_argument("--seed", type=int, default=0, help="same seed, same clouds (%(default)s)")
+    p.add_argument("--overwrite", action="store_true", help="replace files that exist")
+
+
+def _judge(a) -> None:
+    out = None if a.out is None else _checked_output(a.out, a.overwrite, a.input, suffixes=(".json",))
+    figure = None
+    if a.figure is not None:
+        from sst_tutorial._extras import need
+
+        need("plot", "matplotlib")
+        figure = _checked_output(a.figure, a.overwrite, a.input, suffixes=(".png",))
+    from sst_tutorial.data import open_sst
+    from sst_tutorial.judging import draw, judge, table
+    from sst_tutorial.results import write_results
+
+    daily = open_sst(a.input, **_opening_options(a))
+    results = judge(daily, model=a.model, draws=a.draws, seed=a.seed)
+    print(table(results))
+    if out is not None:
+        with _undisturbed():
+            write_results({"command": a.command_line, **results}, out)
+    if figure is not None:
+        _save(draw(results), figure)
+
+
+def _save(figure, path: Path) -> None:
+    """A PNG that appears whole or not at all."""
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=156)  # twice the pixels of a telephone
+    partial = path.with_name(f".{path.name}.partial")
+    with _undisturbed():
+        try:
+            partial.write_bytes(drawn.getvalue())
+            partial.replace(path)
+        except OSError as error:
+            raise OSError(f"{path} cannot be written ({error}); is the disk full?") from error
+        finally:
+            partial.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

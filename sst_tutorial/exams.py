@@ -198,15 +198,22 @@ def _alboran(twin, rng):
     for month in (6,) if twin else (7, 8):
         here = daily.isel(time=daily["time"].dt.month == month)
         sst, name = here["sst"].values, f"2022-{month:02}"
-        seen = np.isfinite(sst) & ocean
         for draw in range(DRAWS):
-            other = seen[_elsewhere_in(len(sst), rng)]
-            left = Month(np.where(other, sst, np.nan), ocean, name=f"{name}, clouds {draw}")
-            withheld = np.where(seen & ~other, sst, np.nan)
+            sky = _elsewhere_in(len(sst), rng)
+            left, withheld = under_other_skies(sst, ocean, sky)
+            left = Month(left, ocean, name=f"{name}, clouds {draw}")
             for day in np.flatnonzero(np.isfinite(withheld).sum((1, 2)) >= LEAST):
                 unit = f"{name}-{day + 1:02}"
                 questions.append(Question(left, int(day), withheld[day], unit))
     return {"day": questions}
+
+
+def under_other_skies(sst, ocean, sky):
+    """(what is left, what is withheld), each (T, H, W) degC, NaN = not: each day is hidden by the
+    clouds of day `sky` (T,) as well; a day that is its own stays as it was."""
+    seen = np.isfinite(sst) & ocean
+    other = seen[sky]
+    return np.where(other, sst, np.nan), np.where(seen & ~other, sst, np.nan)
 
 
 def _elsewhere_in(n, rng):

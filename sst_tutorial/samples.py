@@ -186,8 +186,9 @@ class SampleMaker:
         real = 0 if self.real is None else n - simulated - moving
         # (n, T, H, W), (n, H, W)
         truth, ocean = self._ocean(n - real - moving, real, moving)
-        unknown = self._uniform(n) < self.no_climatology
-        truth = truth + self._climate(n) * unknown[:, None, None, None]
+        if self.no_climatology:
+            unknown = self._uniform(n) < self.no_climatology
+            truth = truth + self._climate(n) * unknown[:, None, None, None]
         turn = self._integer(8)
         truth, ocean = _turned(truth, turn), _turned(ocean, turn)
         if self._integer(2):
@@ -202,10 +203,10 @@ class SampleMaker:
         observed = self._seen(n) & ocean[:, None] & days
         noisy = truth + noise[:, None, None, None] * self._normal(truth.shape)
         noisy = torch.where(observed, noisy, 0.0)
-        # As `month_prior` does where no climatology is given; white noise needs no second pass.
-        prior = smooth_mean(noisy.sum(1), observed.float().sum(1)) * unknown[:, None, None]
-        noisy = torch.where(observed, noisy - prior[:, None], 0.0)
-        target = (target - prior).masked_fill(~ocean, 0.0)
+        if self.no_climatology:  # as `month_prior` does; white noise needs no second pass
+            prior = smooth_mean(noisy.sum(1), observed.float().sum(1)) * unknown[:, None, None]
+            noisy = torch.where(observed, noisy - prior[:, None], 0.0)
+            target = (target - prior).masked_fill(~ocean, 0.0)
         return noisy, observed, ocean, exists, wanted, target
 
     def _climate(self, n: int) -> Tensor:

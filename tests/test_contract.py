@@ -26,6 +26,10 @@ ESTIMATORS = {
     "transformer on gaussian": (GAUSSIAN, TRANSFORMER),
     "transformer on corrections": (CORRECTIONS | {"adapt": True}, TRANSFORMER | OPTIONS),
     "space-time on corrections": (CORRECTIONS, TRANSFORMER | OPTIONS | {"blocks": 2}),
+    "question on moving corrections": (
+        CORRECTIONS | {"adapt": True, "motion": True},
+        TRANSFORMER | OPTIONS | {"blocks": 1, "question": True},
+    ),
     "convolutions on corrections": (
         CORRECTIONS,
         {"name": "convolutions", "skip": True, "width": 16},

@@ -8,6 +8,7 @@ import torch
 from sst_tutorial.first_guess import (
     GaussianMean,
     SuccessiveCorrections,
+    _motion,
     gaussian_analysis,
     gaussian_mean,
     month_mean,
@@ -263,3 +264,36 @@ def test_a_month_is_read_once_and_asked_often(first_guess):
             assert torch.equal(getattr(answers, name), getattr(alone, name))
         torch.testing.assert_close(answers.mean[q], alone.mean[0], atol=1e-6, rtol=1e-5)
         torch.testing.assert_close(answers.maps[q], alone.maps[0], atol=1e-5, rtol=1e-5)
+
+
+# ---------------------------------------------------------------- how fast the sea changes
+
+
+def test_motion_is_the_mean_square_of_pairs():
+    """Against loops over all pairs; five pairs that know only the spread are added."""
+    rng = torch.Generator().manual_seed(0)
+    x = torch.randn(2, 7, 8, 9, generator=rng).double()
+    seen = torch.rand(x.shape, generator=rng) < 0.4
+    found = _motion(x * seen, seen.double()).exp()
+    for b in range(2):
+        values = x[b][seen[b]]
+        spread = values.var(unbiased=False) + 1e-3
+        torch.testing.assert_close(found[b, 1], spread)
+        for column, (axis, lag) in enumerate(((2, 1), (2, 4), (0, 1), (0, 3)), start=2):
+            squares = [10 * spread]
+            for place in seen[b].nonzero().tolist():
+                other = list(place)
+                other[axis] += lag
+                if other[axis] < x.shape[axis + 1] and seen[b][tuple(other)]:
+                    squares.append((x[b][tuple(place)] - x[b][tuple(other)]).square())
+            expected = sum(squares) / (len(squares) - 1 + 5)
+            torch.testing.assert_close(found[b, column], expected)
+
+
+def test_motion_of_nothing_is_finite_and_padding_days_change_nothing():
+    nothing = torch.zeros(1, 3, 2, 2)
+    assert _motion(nothing, nothing).isfinite().all()
+    rng = torch.Generator().manual_seed(1)
+    x, seen = torch.randn(1, 28, 8, 8, generator=rng), torch.ones(1, 28, 8, 8)
+    longer = [torch.cat([a, torch.zeros(1, 3, 8, 8)], 1) for a in (x, seen)]
+    torch.testing.assert_close(_motion(*longer), _motion(x, seen))

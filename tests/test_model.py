@@ -597,12 +597,12 @@ def test_attention_layers_are_independent_of_the_batch():
 # ------------------------------------------------------------------------ options
 
 
-OPTIONS = dict(temporal_heads=4, blocks=2, skip_chans=3, residual_blocks=2)
+OPTIONS = dict(temporal_heads=4, blocks=2, question=True, skip_chans=3, residual_blocks=2)
 
 
 def test_options_are_off_in_the_published_form():
     plain, same = SpatioTemporalModel(), SpatioTemporalModel(
-        temporal_heads=1, blocks=0, skip_chans=0, residual_blocks=0
+        temporal_heads=1, blocks=0, question=False, skip_chans=0, residual_blocks=0
     )
     assert plain.state_dict().keys() == same.state_dict().keys()
     assert small_model(**OPTIONS).state_dict().keys() > small_model().state_dict().keys()

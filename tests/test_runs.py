@@ -222,6 +222,16 @@ def test_a_run_on_real_data_keeps_its_years_apart(tmp_path, monkeypatch):
     assert {len(s["square_sum"]) for s in scores.values()} == {8 * 12}
     assert set(scores["clear"]["weight_sum"]) == {28 * 32}
     assert read_settings(tmp_path / "out" / "run.json") == [settings]
+    clouds = np.load(tmp_path / "clouds.npz")["observed"]
+    parts = *runs._open_data(settings), clouds, (1, 4, 4), "cpu"
+    batches = runs.validation_batches(*parts, lasting=0.5)
+    assert set(batches) == {"cloudy", "clear", "lasting"}
+    lasting = batches["lasting"]
+    for first in (0, 3, 24):
+        assert (lasting.observed[:, first] == lasting.observed[:, first + 2]).all()
+    assert (lasting.observed[:, 2] != lasting.observed[:, 3]).any()
+    assert (lasting.anomaly[:, 0] != lasting.anomaly[:, 1]).any()  # the noise is new each day
+    torch.testing.assert_close(lasting.target, batches["cloudy"].target)
     with pytest.raises(ValueError, match="no day that sees less than 0.45"):
         np.savez(tmp_path / "clouds.npz", observed=np.ones((4, 32, 32), bool))
         do(settings, tmp_path / "clear")
@@ -234,7 +244,7 @@ def test_a_run_on_real_data_keeps_its_years_apart(tmp_path, monkeypatch):
 def quick_seas(monkeypatch):
     """One moving sea that costs nothing: noise."""
 
-    def noise(runs, days, size, generator, device, cell_km=None):
+    def noise(runs, days, size, generator, device, cell_km=None, speed=None):
         return torch.randn(runs, days, size, size, generator=generator, device=device)
 
     monkeypatch.setattr(samples, "moving_anomalies", noise)
@@ -275,12 +285,14 @@ def test_validation_asks_what_the_training_asks(quick_seas, moving, ask_days, na
 def test_a_run_on_a_sea_that_moves_and_asks_for_days(quick_seas, tmp_path, monkeypatch):
     observed = np.random.default_rng(0).random((20, 32, 32)) < 0.3
     np.savez(tmp_path / "clouds.npz", observed=observed)
-    settings = changed(TINY, moving=1.0, moving_seas=2, lasting=0.5, daily=0.5)
-    settings = changed(settings, network={"blocks": 1}, clouds=str(tmp_path / "clouds.npz"))
+    settings = changed(TINY, moving=1.0, moving_seas=2, lasting=0.5, daily=0.5, no_climatology=0.3)
+    settings = changed(settings, clouds=str(tmp_path / "clouds.npz"))
+    settings = changed(settings, network={"blocks": 1, "question": True})
     given, make = [], runs.SampleMaker
     monkeypatch.setattr(runs, "SampleMaker", lambda *a, **k: given.append(k) or make(*a, **k))
     estimator = do(settings, tmp_path / "whole")
     expected = {"moving": 1.0, "moving_seas": 2, "lasting": 0.5, "daily": 0.5}
+    expected["no_climatology"] = 0.3
     assert {key: given[0][key] for key in expected} == expected
     told = record(tmp_path / "whole")
     assert set(told["validation"]) == {"moving_month", "moving_day"}

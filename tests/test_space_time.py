@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from sst_tutorial.model import SpatioTemporalModel
-from sst_tutorial.space_time import SpaceTime, _Attention
+from sst_tutorial.model import SpatioTemporalModel, TemporalAttentionAggregator, sincos_table
+from sst_tutorial.space_time import Question, SpaceTime, _Attention
 
 
 @pytest.fixture(autouse=True)
@@ -32,19 +32,24 @@ def tokens(B=2, T=4, N=3, D=8, share=0.6):
 
 
 def listen(module, line, known):
-    """What the tokens (L, D) of one line hear, one head and token after the other."""
+    """What the tokens (L, D) of one line hear, one head and token after the other.
+
+    The last number of a head is no part of what is asked and said, see `_Attention`.
+    """
     D = line.shape[1]
-    q, k, v = module.qkv(module.norm(line)).chunk(3, dim=1)  # (L, D) each
+    x = module.norm(line)
+    q, k, v = module.q(x), module.k(x), module.v(x)  # (L, D) each
     heard = torch.zeros_like(line)
     for head in range(module.heads):
-        mine = slice(head * D // module.heads, (head + 1) * D // module.heads)
+        first, end = head * D // module.heads, (head + 1) * D // module.heads
+        said, mine = slice(first, end - 1), slice(first, end)
         for i in range(len(line)):
-            scale = math.sqrt(D / module.heads)
-            shares = [torch.exp(q[i, mine] @ module.null[head, 0] / scale)]  # of the null key
+            scale = math.sqrt(end - first)
+            shares = [torch.exp(q[i, said] @ module.null[said] / scale)]
             values = [torch.zeros_like(v[i, mine])]
             for j in range(len(line)):
                 if known[j]:
-                    shares.append(torch.exp(q[i, mine] @ k[j, mine] / scale))
+                    shares.append(torch.exp(q[i, said] @ k[j, said] / scale))
                     values.append(v[j, mine])
             total = sum(shares)
             heard[i, mine] = sum(s / total * v for s, v in zip(shares, values, strict=True))
@@ -78,25 +83,28 @@ def test_blocks_are_their_definition():
 
 
 @pytest.mark.parametrize("heads", [1, 2, 4])
+@pytest.mark.parametrize("axis", [1, 2])
 @torch.no_grad()
-def test_attention_is_its_definition(heads):
-    module = loud(_Attention(8, heads)).double()
+def test_attention_is_its_definition(heads, axis):
+    module = loud(_Attention(8, heads, axis)).double()
     x, known = torch.randn(2, 3, 5, 8).double(), torch.rand(2, 3, 5) < 0.5
     known[0, 0], known[0, 1] = True, False
     found = module(x, known)
     for b in range(2):
-        for a in range(3):
-            torch.testing.assert_close(found[b, a], listen(module, x[b, a], known[b, a]))
+        for a in range(5 if axis == 1 else 3):
+            line = (b, slice(None), a) if axis == 1 else (b, a)
+            torch.testing.assert_close(found[line], listen(module, x[line], known[line]))
 
 
 def test_a_null_key_that_draws_all_silences_the_others():
-    module = loud(_Attention(8, 2))
+    module = loud(_Attention(8, 2, 2))
     x, known = torch.randn(1, 1, 4, 8), torch.ones(1, 1, 4, dtype=torch.bool)
     with torch.no_grad():
-        module.qkv.weight[:8] = 0  # all ask for the same thing
-        module.qkv.bias[:8] = 1
-        module.null[:] = 1e4
-    torch.testing.assert_close(module(x, known), module.out.bias.expand(1, 1, 4, 8))
+        module.q.weight[:] = 1  # all ask for the same thing,
+        module.norm = torch.nn.Identity()
+        module.null[:] = 1e4 * torch.sign(x.sum())
+    x = x.abs() * torch.sign(x.sum())
+    torch.testing.assert_close(module(x, known), torch.zeros(1, 1, 4, 8))
 
 
 # ---------------------------------------------------------------- who is heard
@@ -147,9 +155,9 @@ def test_where_nothing_is_known_nothing_is_heard():
     found.square().sum().backward()
     assert found.isfinite().all() and x.grad.isfinite().all()
     assert all(p.grad is None or p.grad.isfinite().all() for p in mixer.parameters())
-    attention = loud(_Attention(8, 2))
-    heard = attention(x.view(2, 4, 3, 8), nothing)
-    torch.testing.assert_close(heard, attention.out.bias.expand(2, 4, 3, 8))
+    for axis in (1, 2):
+        heard = loud(_Attention(8, 2, axis))(x.view(2, 4, 3, 8), nothing)
+        torch.testing.assert_close(heard, torch.zeros(2, 4, 3, 8))
 
 
 def test_one_block_hears_a_far_patch_of_a_far_day():
@@ -214,11 +222,11 @@ def test_blocks_are_added_to_the_published_network():
     assert len(plain) == 49 and plain.keys() < mixed.keys()
     assert {key.split(".")[0] for key in added} == {"mixer"}
     assert mixed["mixer.loudness"].shape == (2, 128)
-    assert len(added) == 1 + 2 * (2 * 7 + 6)  # marks; two attentions and a small network a block
+    assert len(added) == 1 + 2 * (2 * 5 + 2)  # marks; two attentions and a small network a block
 
 
 def test_heads_that_do_not_divide_are_named():
-    for D, heads in ((18, 4), (8, 16)):
+    for D, heads in ((18, 4), (8, 16), (8, 8)):
         with pytest.raises(ValueError, match=f"heads={heads} does not divide embed_dim={D}"):
             SpaceTime(D, blocks=1, heads=heads)
 
@@ -260,7 +268,66 @@ def test_days_that_are_not_asked_have_no_weight():
     missing[0, :, 3:6, :4, :4] = True
     wanted = torch.zeros(2, 12, dtype=torch.bool)
     wanted[0, 4] = wanted[1, [0, 11]] = True
-    weights = network._of_month(daily, missing, None, wanted)[1]  # (B, N, T')
+    weights = network.attention(daily, missing, wanted=wanted)["temporal"]  # (B, N, T')
     torch.testing.assert_close(weights[0], F.one_hot(torch.full((6,), 1), 4).float())
     assert (weights[1, :, 1:3] == 0).all() and (weights[1, :, [0, 3]] > 0).all()
     torch.testing.assert_close(weights.sum(-1), torch.ones(2, 6))
+
+
+# ---------------------------------------------------------------- the question
+
+
+def one_day(day, T=6, B=2):
+    return (torch.arange(T) == day).expand(B, T)
+
+
+def test_a_question_marks_days_by_their_distance_from_what_is_asked():
+    question = Question(16)
+    with torch.no_grad():
+        question.loudness[0], question.loudness[1] = 1.0, 0.0
+        marks = question(one_day(2))  # (B, T, D)
+        torch.testing.assert_close(marks[0, 2:], sincos_table(4, 16))
+        mirrored = sincos_table(3, 16) * torch.tensor([-1.0, 1.0]).repeat(8)  # sines change sign
+        torch.testing.assert_close(marks[0, :3], mirrored.flip(0))
+        asked = one_day(1) | one_day(4)
+        torch.testing.assert_close(question(asked)[0], question(asked.flip(1))[0])  # same middle
+        question.loudness[0], question.loudness[1] = 0.0, 1.0
+        torch.testing.assert_close(question(asked), asked[..., None].expand(-1, -1, 16).float())
+        assert question(torch.zeros(2, 6, dtype=torch.bool)).isfinite().all()
+
+
+@torch.no_grad()
+def test_with_a_question_other_days_are_heard_and_the_day_matters():
+    daily, missing = gappy()
+    network = small(question=True)
+    answers = [network(daily, missing, wanted=one_day(day)) for day in range(6)]
+    assert all((a - b).abs().max() > 1e-3 for a, b in zip(answers, answers[1:], strict=False))
+    changed = torch.where(one_day(2)[:, None, :, None, None], daily, daily + 1)
+    assert (network(changed, missing, wanted=one_day(2)) - answers[2]).abs().max() > 1e-3
+    weights = network.attention(daily, missing, wanted=one_day(2))["temporal"]
+    assert (weights > 0).sum() > weights.shape[0] * weights.shape[1]
+    torch.testing.assert_close(weights.sum(-1), torch.ones(2, 6))
+    whole = torch.ones(2, 6, dtype=torch.bool)
+    torch.testing.assert_close(network(daily, missing, wanted=whole), network(daily, missing))
+
+
+@torch.no_grad()
+def test_days_that_do_not_exist_are_not_heard_with_a_question():
+    network = small(question=True, blocks=1)
+    daily, missing = gappy()
+    padded = torch.cat([daily, torch.full((2, 1, 3, 8, 12), torch.nan)], 2)
+    hidden = torch.cat([missing, torch.zeros(2, 1, 3, 8, 12, dtype=torch.bool)], 2)
+    days_mask = torch.arange(9).expand(2, -1) >= 6
+    for wanted in (None, one_day(3)):
+        longer = None if wanted is None else one_day(3, T=9)
+        found = network(padded, hidden, None, days_mask, wanted=longer)
+        torch.testing.assert_close(found, network(daily, missing, wanted=wanted))
+
+
+def test_marks_are_added_to_the_scores_only():
+    aggregator = TemporalAttentionAggregator(8, max_T=5)
+    x, marks = torch.randn(1, 5, 8), torch.randn(1, 5, 8)
+    out, weights = aggregator(x, 5, 1, 1, None, None, True, marks)
+    days = x + aggregator.pos(5)
+    torch.testing.assert_close(weights[0, 0], aggregator.scorer(days + marks)[0, :, 0].softmax(0))
+    torch.testing.assert_close(out, weights @ days)

@@ -93,8 +93,11 @@ def score_of(estimator, months):
 
 
 def kept(score):
-    """RMSE in K of all cells, of the seldom seen ones, and its 95 % interval."""
-    return {key: score[key] for key in ("rmse", "rmse_seldom_seen", "rmse_interval")}
+    """RMSE in K of all cells, of the seldom seen ones, its 95 % interval, without the bias of each
+    month, and month by month."""
+    keys = ("rmse", "rmse_seldom_seen", "rmse_interval", "centred_rmse")
+    by_month = {key: score["by_month"][key] for key in ("name", "rmse")}
+    return {key: score[key] for key in keys} | {"by_month": by_month}
 
 
 def against(score, whole):

@@ -1,0 +1,607 @@
+"""Which method for this file? It is judged on itself: `judge`, and `sst-tutorial judge FILE`.
+
+Observations of well-seen days are withheld below the clouds of other days of the same file, and the
+daily map of every method is scored at what was withheld. There is no doubt about that truth but its
+own noise, which all methods meet alike. Clouds are moved in time as they lie, some days in a row,
+so that those who bridge a long cloud are asked to. Each well-seen day is judged once; in each draw
+most of the file stays as it is.
+
+A method sees the file without what is withheld. Those that answer for a `Month` get windows of 31
+days with the asked day near the middle (a network: its calendar month, as `reconstruct` gives it);
+DINEOF and local optimal interpolation get the whole series, as they are mostly used. What they fit,
+they fit to what is left.
+
+Chapter: *Bring your file*.
+"""
+
+import time as clock
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from sst_tutorial._extras import need
+from sst_tutorial.baselines import dineof_of_series, gaussian, linear_in_time, mean_of_days
+from sst_tutorial.evaluation import (
+    COAST_EDGES,
+    bias,
+    difference_interval,
+    distance_to_coast,
+    rmse,
+    rmse_interval,
+)
+from sst_tutorial.exams import under_other_skies
+from sst_tutorial.local_oi import fit_to_gappy, local_interpolation, variogram
+from sst_tutorial.months import DAYS, Month, month_of
+from sst_tutorial.prior import smooth_prior
+from sst_tutorial.reconstruction import _tidied, as_method
+from sst_tutorial.weights import find_weights
+
+DRAWS = 8  # each well-seen day is judged twice, below other clouds
+PARTS = 4  # a draw hides the well-seen days of one part of the days, in runs of a few days
+RUN = 5
+LEAST_DAYS = 6  # with observations: fewer have no other days to take clouds from
+FEW = 10  # judged days: intervals from fewer are too narrow to choose by
+MOST_DAYS, MOST_CELL_DAYS = 366, 2_000_000  # of a file: what a laptop judges in some minutes
+MOST_JUDGED = 400  # cells of a day and draw, at random: more tell hardly more
+BLOCK = 5  # judged days that are drawn together for an interval
+MARGIN = 10  # days of a window before and after those that are asked of it
+KEYS = {  # what the rows are sorted by, the edges of their bins and their unit
+    "coverage": ((0.0, 0.1, 0.25, 0.5, 0.75, 1.0), "of the sea seen on the day"),
+    "days_since_observation": ((0, 1, 2, 4, 8, np.inf), "days since the cell was seen"),
+    "distance_to_coast": (COAST_EDGES, "cells from the coast"),
+}
+
+
+@dataclass(frozen=True)
+class Question:
+    """A draw: what the methods see, and where they are asked.
+
+    left: (T, H, W) degC of consecutive days, NaN = gap. ocean: (H, W) bool. asked: (n, 3) day, row,
+    column, in order of days. times: (T,) dates. lat: (H,), lon: (W,).
+    """
+
+    left: np.ndarray
+    ocean: np.ndarray
+    asked: np.ndarray
+    times: pd.DatetimeIndex
+    lat: np.ndarray
+    lon: np.ndarray
+
+
+class LeftOut(ValueError):
+    """This method has no answer for this file; the others have."""
+
+
+# ---------------------------------------------------------------- methods: Question -> (n,) degC
+
+
+def _by_windows(method) -> Callable:
+    """method(month, day) -> (H, W), asked in windows of up to 31 days around each day."""
+
+    def answer(question):
+        T = len(question.left)
+        step = DAYS - 2 * MARGIN
+        for first in range(0, T, step):
+            begin = max(0, min(first - MARGIN, T - DAYS))
+            days = np.unique(question.asked[:, 0])
+            days = days[(days >= first) & (days < first + step)]
+            if len(days):
+                part = slice(begin, begin + DAYS)
+                name = f"the {len(question.left[part])} days from {question.times[begin]:%Y-%m-%d}"
+                month = Month(question.left[part], question.ocean, lat=question.lat, name=name)
+                for day in days:
+                    yield day, method(month, day=int(day - begin))
+
+    return lambda question: _picked(question, answer(question))
+
+
+def _by_calendar(method) -> Callable:
+    """method(month, day) -> (H, W), asked in calendar months, as `reconstruct` asks."""
+
+    def answer(question):
+        daily = xr.Dataset(
+            {
+                "sst": (("time", "lat", "lon"), question.left),
+                "ocean_mask": (("lat", "lon"), question.ocean),
+            },
+            {"time": question.times, "lat": question.lat, "lon": question.lon},
+        )
+        periods = question.times.to_period("M")
+        days = np.unique(question.asked[:, 0])
+        for period in periods[days].unique():
+            month = month_of(daily, period)
+            for day in days[periods[days] == period]:
+                yield day, method(month, day=int(question.times[day].day - 1))
+
+    return lambda question: _picked(question, answer(question))
+
+
+def _picked(question, maps) -> np.ndarray:
+    """(n,) of maps that come as (day, (H, W))."""
+    day, row, col = question.asked.T
+    values = np.full(len(day), np.nan)
+    for which, field in maps:
+        field = np.asarray(field, dtype=float)
+        if field.shape != question.ocean.shape:
+            raise ValueError(f"must return shape {question.ocean.shape}, got {field.shape}")
+        here = day == which
+        values[here] = field[row[here], col[here]]
+    return values
+
+
+def _dineof(question) -> np.ndarray:
+    prior = smooth_prior(question.left, question.ocean)
+    filled = prior + dineof_of_series(question.left - prior, question.ocean)
+    return filled[tuple(question.asked.T)]
+
+
+def _local_oi(question) -> np.ndarray:
+    prior = smooth_prior(question.left, question.ocean)
+    anomaly = question.left - prior
+    try:
+        covariance = fit_to_gappy(anomaly)
+    except ValueError as error:
+        raise LeftOut(str(error)) from error
+    return prior[tuple(question.asked.T)] + local_interpolation(anomaly, question.asked, covariance)
+
+
+# From the simplest to the one that asks most: of those that tie the first is to be taken.
+METHODS = {
+    "mean of days": _by_windows(mean_of_days),
+    "linear in time": _by_windows(linear_in_time),
+    "gaussian": _by_windows(gaussian),
+    "dineof": _dineof,
+    "local OI": _local_oi,
+}
+
+
+def _chosen(methods, model) -> dict:
+    """{name: Question -> (n,)} of those that are asked for."""
+    if methods is None:
+        chosen = dict(METHODS)
+    elif isinstance(methods, dict):
+        chosen = {name: _by_windows(method) for name, method in methods.items()}
+    else:
+        names = [methods] if isinstance(methods, str) else list(methods)
+        unknown = [name for name in names if name not in METHODS and name != "network"]
+        if unknown:
+            known = ", ".join((*METHODS, "network"))
+            raise ValueError(f"methods: {unknown[0]!r} is unknown; there are: {known}")
+        chosen = {name: METHODS[name] for name in METHODS if name in names}
+        model = find_weights().stem if model is None and "network" in names else model
+    if model is not None:
+        chosen["network"] = _by_calendar(as_method(model))
+    elif methods is None:
+        chosen["network"] = _shipped_network
+    if not chosen:
+        raise ValueError("methods is empty: give at least one")
+    return chosen
+
+
+def _shipped_network(question):
+    """The weights that come with the package, where they can: nobody asked for them by name."""
+    try:
+        return _by_calendar(as_method(find_weights().stem))(question)
+    except ValueError as error:
+        raise LeftOut(str(error)) from error
+
+
+# ---------------------------------------------------------------- the file and what is withheld
+
+
+def _opened(daily) -> xr.Dataset:
+    """As `open_sst` returns it; with "variable" among its attributes it is no temperature."""
+    of_open_sst = isinstance(daily, xr.Dataset) and {"sst", "ocean_mask"} <= set(daily.data_vars)
+    if of_open_sst and "variable" in daily.attrs:
+        return daily
+    return _tidied(daily)
+
+
+def _part(daily):
+    """(sst (T, H, W) of consecutive days, ocean, times, lat, lon) of what can be judged in minutes:
+    the last year, and the box with the most sea in it."""
+    ocean = daily["ocean_mask"].values
+    if not ocean.any():
+        raise ValueError(f"daily is all land, {ocean.shape[0]} x {ocean.shape[1]} cells of it")
+    index = daily.indexes["time"]
+    index = index[index > index[-1] - pd.Timedelta(days=MOST_DAYS)]
+    times = pd.date_range(index[0], index[-1])
+    rows, cols = _box(ocean, MOST_CELL_DAYS // len(times))
+    here = daily["sst"].sel(time=index).isel(lat=rows, lon=cols)
+    ocean = ocean[rows, cols]
+    sst = np.full((len(times), *ocean.shape), np.nan, np.float32)  # (T, H, W)
+    sst[times.get_indexer(index)] = here.values
+    sst[~(ocean & np.isfinite(sst))] = np.nan
+    return sst, ocean, times, here["lat"].values, here["lon"].values
+
+
+def _box(ocean, most):
+    """Rows and columns, as slices, of the box of up to `most` cells that has the most sea."""
+    H, W = ocean.shape
+    if H * W <= most:
+        return slice(0, H), slice(0, W)
+    side = int(most**0.5)
+    h = min(H, max(side, most // W))
+    w = min(W, most // h)
+    total = np.pad(ocean, ((1, 0), (1, 0))).cumsum(0).cumsum(1)  # (H + 1, W + 1)
+    inside = total[h:, w:] - total[:-h, w:] - total[h:, :-w] + total[:-h, :-w]
+    row, col = np.unravel_index(inside.argmax(), inside.shape)
+    return slice(row, row + h), slice(col, col + w)
+
+
+def _skies(sst, ocean, draws, rng):
+    """Yield for each draw the day (T,) whose clouds hide each day as well; its own = none."""
+    seen = np.isfinite(sst).sum((1, 2))
+    n = int((seen > 0).sum())
+    if n < LEAST_DAYS:
+        raise ValueError(
+            f"daily has {seen.sum()} observations on {n} days; to be judged it needs "
+            f"{LEAST_DAYS} days with observations, give a longer series"
+        )
+    well_seen = seen >= np.median(seen[seen > 0])  # the better half
+    days, T = np.arange(len(seen)), len(seen)
+    run = max(1, min(RUN, T // (2 * PARTS)))
+    for draw in range(draws):
+        lag = rng.integers(run, T - run + 1)  # not the clouds of the days beside
+        hidden = well_seen & (days // run % PARTS == draw % PARTS)
+        yield np.where(hidden, (days + lag) % T, days)
+
+
+def _asked_of(withheld, rng):
+    """(n, 3) day, row, column of what is judged: all that is withheld, of large maps a part."""
+    asked = np.argwhere(np.isfinite(withheld))
+    order = rng.permutation(len(asked))  # so that the first of a day are any of them
+    order = order[np.argsort(asked[order, 0], kind="stable")]
+    day = asked[order, 0]
+    rank = np.arange(len(day)) - np.searchsorted(day, day)
+    return asked[np.sort(order[rank < MOST_JUDGED])]
+
+
+def _age(seen) -> np.ndarray:
+    """Days (T, H, W) since each cell was seen, 0 = seen today, inf = never before."""
+    days = np.arange(len(seen))[:, None, None]
+    last = np.maximum.accumulate(np.where(seen, days, -1), 0)
+    return np.where(last < 0, np.inf, days - last)
+
+
+# ---------------------------------------------------------------- the judge
+
+
+def judge(daily, methods=None, model=None, draws=DRAWS, seed=0) -> dict:
+    """How well does each method fill this file? Judged by its own observations, withheld.
+
+    Parameters
+    ----------
+    daily : what `open_sst` returns, or what it takes when it is open: at least 6 days with
+        observations, with clouds. Of more than 366 days the last are judged, of a map of more than
+        2 million cell-days the box with the most sea.
+    methods : None for all; names out of `METHODS` and "network"; or a dict
+        {name: method(month, day=None) -> (H, W) degC} instead of them.
+    model : weights of the network, as for `reconstruct`; they must have learned single days. None
+        for those shipped, which are left out, with the reason, where they did not.
+    draws : how often clouds are moved. Each draw hides a quarter of the well-seen days (the better
+        half), so that of 8 draws each is judged twice. Time grows with their number.
+    seed : the same seed, the same clouds.
+
+    Returns
+    -------
+    dict of plain numbers, ready for JSON (`results.write_results`): "file"; "withheld"; "methods"
+    {name: rmse, interval, bias, minus_best, by_coverage, by_days_since_observation,
+    by_distance_to_coast, square_sum of each day, seconds}, errors in K (or the unit of another
+    variable); "left_out" {name: why}; "best", "tied" and "take", names; "words", the advice in a
+    sentence; "figure_alt". Intervals are of 95 % and come of drawing days again, 5 in a row; those
+    of `minus_best` hold for all methods together.
+
+    40 x 40 cells of 92 days take about 15 seconds on one core.
+
+    Raises ValueError for a file that is all land, has too few days or no clouds, for methods that
+    are unknown and for those that leave gaps.
+    """
+    for name, value, least in (("draws", draws, 1), ("seed", seed, 0)):
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
+    chosen = _chosen(methods, model)
+    daily = _opened(daily)
+    sst, ocean, times, lat, lon = _part(daily)
+    rng = np.random.default_rng(seed)
+    found, answers, seconds, left_out = [], {name: [] for name in chosen}, {}, {}
+    for sky in _skies(sst, ocean, draws, rng):
+        left, withheld = under_other_skies(sst, ocean, sky)
+        asked = _asked_of(withheld, rng)
+        if not len(asked):
+            continue
+        question = Question(left, ocean, asked, times, lat, lon)
+        found.append(_facts(question, withheld))
+        for name in [name for name in chosen if name not in left_out]:
+            begin = clock.perf_counter()
+            try:
+                answers[name].append(_answer(chosen[name], name, question))
+            except LeftOut as error:
+                left_out[name] = str(error)
+            seconds[name] = seconds.get(name, 0.0) + clock.perf_counter() - begin
+    if not found:
+        raise ValueError(
+            "nothing could be withheld: on its well-seen days the file has no cell that the clouds "
+            "of another day hide; a complete file needs no judge, see `evaluate`"
+        )
+    facts = {key: np.concatenate([f[key] for f in found]) for key in found[0]}
+    rows = {
+        name: _row(np.concatenate(answers[name]) - facts["truth"], facts) | {"seconds": s}
+        for name, s in ((name, seconds[name]) for name in chosen if name not in left_out)
+    }
+    if not rows:
+        raise ValueError(f"no method has an answer: {'; '.join(left_out.values())}")
+    units = daily["sst"].attrs.get("units", "1") if "variable" in daily.attrs else "K"
+    results = {
+        "file": _about(sst, ocean, times, daily),
+        "units": units,
+        "withheld": _about_withheld(sst, ocean, facts, times, draws, seed),
+        "methods": rows,
+        "left_out": left_out,
+    }
+    results |= _compared(rows, results["withheld"]["by_day"]["observations"], units)
+    results["figure_alt"] = _in_words(results)
+    return results
+
+
+def _facts(question, withheld) -> dict:
+    """What is known of each judged cell: its truth, its day, and what the rows are sorted by."""
+    at = tuple(question.asked.T)
+    seen = np.isfinite(question.left)
+    coverage = seen.sum((1, 2)) / question.ocean.sum()  # (T,)
+    return {
+        "truth": withheld[at].astype(float),
+        "day": at[0],
+        "coverage": coverage[at[0]],
+        "days_since_observation": _age(seen)[at],
+        "distance_to_coast": distance_to_coast(question.ocean)[at[1:]],
+    }
+
+
+def _answer(answer, name, question) -> np.ndarray:
+    try:
+        values = answer(question)
+    except LeftOut:
+        raise
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
+    bad = int((~np.isfinite(values)).sum())
+    if bad:
+        raise ValueError(f"{name} left {bad} of {len(values)} judged cells without a finite value")
+    return values
+
+
+def _row(error, facts) -> dict:
+    """Scores of a method from its errors (n,)."""
+    squares, numbers = _sums(error, facts["day"])
+    row = {"rmse": rmse(error), "interval": _interval(squares, numbers), "bias": bias(error)}
+    for key, (edges, _) in KEYS.items():
+        bins = _bins(facts[key], edges)
+        row[f"by_{key}"] = [
+            {
+                "low": float(edges[b]),
+                "high": float(edges[b + 1]),
+                "rmse": rmse(error[bins == b]),
+                "interval": _interval(*_sums(error[bins == b], facts["day"][bins == b])),
+                "observations": int((bins == b).sum()),
+            }
+            for b in np.unique(bins)
+        ]
+    return row | {"square_sum": squares.tolist()}
+
+
+def _bins(key, edges):
+    """Number of the bin (low, high] of each; the first includes its low."""
+    return np.clip(np.searchsorted(edges, key, side="left") - 1, 0, len(edges) - 2)
+
+
+def _sums(error, day):
+    """Sums of squares, and cells, of each judged day."""
+    index = np.unique(day, return_inverse=True)[1]
+    return np.bincount(index, error**2), np.bincount(index).astype(float)
+
+
+def _block(days: int) -> int:
+    return max(1, min(BLOCK, days // 3))
+
+
+def _interval(squares, numbers):
+    """[low, high] of an RMSE, or None: from two days nobody can tell."""
+    n = len(squares)
+    return list(rmse_interval(squares, numbers, block=_block(n))) if n > 2 else None
+
+
+# ---------------------------------------------------------------- what is said
+
+
+def _about(sst, ocean, times, daily) -> dict:
+    seen = np.isfinite(sst)[:, ocean]  # (T, cells)
+    H, W = ocean.shape
+    return {
+        "first_day": str(times[0].date()),
+        "last_day": str(times[-1].date()),
+        "days": len(times),
+        "rows": H,
+        "columns": W,
+        "ocean_cells": int(ocean.sum()),
+        "seen": float(seen.mean()),
+        "whole_file": bool(H * W == daily["ocean_mask"].size and times[0] == daily["time"][0]),
+    }
+
+
+def _about_withheld(sst, ocean, facts, times, draws, seed) -> dict:
+    """How much was judged, and how sure the truth is."""
+    prior = smooth_prior(sst, ocean)
+    lags = variogram(sst - prior)
+    beside = [gamma for r, t, gamma, _ in lags if (r, t) == (1, 0)]
+    days, numbers = np.unique(facts["day"], return_counts=True)
+    edges = KEYS["days_since_observation"][0]
+    gaps = _age(np.isfinite(sst))[:, np.isfinite(sst).any(0)]  # of cells that were ever seen
+    gaps = _bins(gaps[gaps > 0], edges)
+    return {
+        "observations": len(facts["truth"]),
+        "days": len(days),
+        "draws": draws,
+        "seed": seed,
+        "truth_std": float(facts["truth"].std()),
+        # Of two cells side by side on one day: what they do not share, noise or not.
+        "noise_at_most": float(beside[0] ** 0.5) if beside else None,
+        "share_by_days_since_observation": {
+            name: (np.bincount(bins, minlength=len(edges) - 1) / len(bins)).tolist()
+            for name, bins in (
+                ("withheld", _bins(facts["days_since_observation"], edges)),
+                ("gaps_of_the_file", gaps),
+            )
+        },
+        "by_day": {"date": [str(times[d].date()) for d in days], "observations": numbers.tolist()},
+    }
+
+
+def _compared(rows, numbers, units) -> dict:
+    """Which to take: the smallest error, or the simplest of those that cannot be told from it."""
+    best = min(rows, key=lambda name: rows[name]["rmse"])
+    days, others = len(numbers), [name for name in rows if name != best]
+    level = 1 - 0.05 / max(1, len(others))  # so that all of them hold together in 95 of 100 files
+
+    def sums(name):
+        return {"by_month": {"square_sum": rows[name]["square_sum"], "weight_sum": numbers}}
+
+    tied = [best]
+    for name in others if days > 2 else ():
+        span = difference_interval(sums(name), sums(best), block=_block(days), level=level)
+        rows[name]["minus_best"] = [rows[name]["rmse"] - rows[best]["rmse"], *span]
+        if span[0] <= 0:
+            tied.append(name)
+    tied = [name for name in rows if name in tied]  # from the simplest on
+    take = tied[0] if days >= FEW else None
+    smallest = f"{best} has the smallest error, {rows[best]['rmse']:.3f} {units}"
+    if take is None:
+        words = f"The data cannot tell: {days} days were judged, {FEW} are needed; {smallest}."
+    elif len(tied) > 1:
+        apart = ", ".join(tied[:-1]) + " and " + tied[-1]
+        words = f"The data cannot tell {apart} apart ({smallest}); take {take}, the simplest."
+    else:
+        words = f"Take {best}: it errs by {rows[best]['rmse']:.3f} {units}"
+        if others:
+            second = min(others, key=lambda name: rows[name]["rmse"])
+            more, low, high = rows[second]["minus_best"]
+            words += f"; the next, {second}, by {more:.3f} more ({low:.3f} to {high:.3f})"
+        words += "."
+    return {"best": best, "tied": tied, "take": take, "level_of_differences": level, "words": words}
+
+
+def _between(edges, whole=True) -> str:
+    """The bin (low, high] in words; whole: of whole numbers from 1 on."""
+    low, high = edges["low"], edges["high"]
+    if not whole:
+        return f"{low:g}-{high:g}"
+    if np.isinf(high):
+        return f"> {low:g}"
+    return f"{high:g}" if high - low == 1 else f"{low + 1:g}-{high:g}"
+
+
+def _span(interval) -> str:
+    return "" if interval is None else f"{interval[0]:.3f}-{interval[1]:.3f}"
+
+
+def table(results) -> str:
+    """The judgement as lines of text."""
+    about, withheld, units = results["file"], results["withheld"], results["units"]
+    noise = withheld["noise_at_most"]
+    lines = [
+        f"{about['first_day']} to {about['last_day']}, {about['rows']} x {about['columns']} cells, "
+        f"{about['ocean_cells']} of sea, {100 * about['seen']:.0f} % seen"
+        + ("" if about["whole_file"] else " (a part of the file)"),
+        f"withheld: {withheld['observations']} observations of {withheld['days']} days, noise "
+        + ("unknown" if noise is None else f"of one at most {noise:.2f} {units}"),
+        "",
+        f"{'method':18}{'RMSE':>7}{'95 % interval':>15}{'bias':>8}{'more than the best':>28}"
+        f"{'seconds':>9}",
+    ]
+    for name, row in results["methods"].items():
+        more = row.get("minus_best")
+        more = "" if more is None else f"{more[0]:.3f} ({more[1]:.3f} to {more[2]:.3f})"
+        lines.append(
+            f"{name:18}{row['rmse']:7.3f}{_span(row['interval']):>15}{row['bias']:8.3f}{more:>28}"
+            f"{row['seconds']:9.1f}"
+        )
+    for key, (_, words) in KEYS.items():
+        rows = [row[f"by_{key}"] for row in results["methods"].values()]
+        lines += ["", f"RMSE by {words}"]
+        lines.append(" " * 18 + "".join(f"{_between(b, key != 'coverage'):>9}" for b in rows[0]))
+        lines.append(f"{'observations':18}" + "".join(f"{b['observations']:9}" for b in rows[0]))
+        for name, bins in zip(results["methods"], rows, strict=True):
+            lines.append(f"{name:18}" + "".join(f"{b['rmse']:9.3f}" for b in bins))
+    lines += ["", *(f"left out: {name}: {why}" for name, why in results["left_out"].items())]
+    return "\n".join([*lines, results["words"]])
+
+
+def _in_words(results) -> str:
+    """What the figure shows, for those who do not see it."""
+    units, key = results["units"], "by_days_since_observation"
+    ordered = sorted(results["methods"].items(), key=lambda item: item[1]["rmse"])
+    said = []
+    for name, row in ordered:
+        span = row["interval"]
+        span = "" if span is None else f" ({span[0]:.2f} to {span[1]:.2f})"
+        said.append(f"{name} {row['rmse']:.2f}{span}")
+    bins = ordered[0][1][key]
+    ends = [0] if len(bins) == 1 else [0, len(bins) - 1]
+    after = [
+        f"after {_between(bins[b])} day{'s' * (bins[b]['high'] > 1)} "
+        + ", ".join(f"{name} {row[key][b]['rmse']:.2f}" for name, row in ordered)
+        for b in ends
+    ]
+    return (
+        f"Two panels. Above, root mean square error in {units} at withheld observations, with 95 % "
+        f"intervals, the smallest first: {', '.join(said)}. Below, the same by days since the cell "
+        f"was last seen: {'; '.join(after)}."
+    )
+
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKERS = "osD^vPX"
+
+
+def draw(results):
+    """Figure of a judgement: RMSE by method, and by days since the cell was seen. Its alternative
+    text is `results["figure_alt"]`."""
+    need("plot", "matplotlib")
+    from matplotlib.figure import Figure
+
+    ordered = sorted(results["methods"].items(), key=lambda item: item[1]["rmse"])
+    style = {
+        name: {"color": COLOURS[i % len(COLOURS)], "marker": MARKERS[i % len(MARKERS)]}
+        for i, name in enumerate(results["methods"])
+    }
+    # 5 inches wide with letters of 11 points: on a telephone of 390 pixels they are 12 high.
+    figure = Figure(figsize=(5, 7), layout="constrained")
+    above, below = figure.subplots(2, 1, height_ratios=(0.4 + 0.25 * len(ordered), 2))
+    for place, (name, row) in enumerate(ordered):
+        if row["interval"] is not None:
+            above.plot(row["interval"], [place, place], color=style[name]["color"], lw=2)
+        above.plot(row["rmse"], place, ls="", ms=8, **style[name])
+    above.set_yticks(range(len(ordered)), [name for name, _ in ordered], fontsize=11)
+    above.set_ylim(len(ordered) - 0.5, -0.5)  # the smallest error on top
+    above.set_xlim(0, 1.1 * above.get_xlim()[1])
+    above.locator_params("x", nbins=5)
+    above.set_xlabel(f"RMSE at withheld observations ({results['units']})", fontsize=11)
+    bins = ordered[0][1]["by_days_since_observation"]
+    for name, row in ordered:
+        values = [b["rmse"] for b in row["by_days_since_observation"]]
+        below.plot(values, label=name, lw=1.5, ms=7, **style[name])
+    below.set_xticks(range(len(bins)), [_between(b) for b in bins])
+    below.set_ylim(bottom=0)
+    below.set_xlabel("days since the cell was seen", fontsize=11)
+    below.set_ylabel(f"RMSE ({results['units']})", fontsize=11)
+    figure.legend(
+        *below.get_legend_handles_labels(), fontsize=11, ncols=2, loc="outside lower center"
+    )
+    for axes in (above, below):
+        axes.tick_params(labelsize=11)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(alpha=0.3)
+    return figure
