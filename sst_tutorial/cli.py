@@ -900,7 +900,7 @@ def _add_judge(commands) -> None:
         help="NetCDF file, Zarr store, folder of NetCDF files, or a quoted pattern",
     )
     p.add_argument("--out", metavar="FILE.json", help="write all numbers here as well")
-    p.add_argument("--figure", metavar="FILE.png", help="draw them; the JSON holds the words for it")
+    p.add_argument("--figure", metavar="FILE.png", help="draw them; FILE.json has the words for it")
     _add_opening_options(p)
     p.add_argument(
         "--model",
@@ -915,8 +915,9 @@ def _add_judge(commands) -> None:
 
 
 def _judge(a) -> None:
-    out = None if a.out is None else _checked_output(a.out, a.overwrite, a.input, suffixes=(".json",))
-    figure = None
+    out = figure = None
+    if a.out is not None:
+        out = _checked_output(a.out, a.overwrite, a.input, suffixes=(".json",))
     if a.figure is not None:
         from sst_tutorial._extras import need
 

@@ -44,7 +44,8 @@ PARTS = 4  # a draw hides the well-seen days of one part of the days, in runs of
 RUN = 5
 LEAST_DAYS = 6  # with observations: fewer have no other days to take clouds from
 FEW = 10  # judged days: intervals from fewer are too narrow to choose by
-MOST_DAYS, MOST_CELL_DAYS = 366, 2_000_000  # of a file: what a laptop judges in some minutes
+# Of a file, what a laptop judges in minutes. DINEOF takes longest, by cells times days squared.
+MOST_DAYS, MOST_CELL_DAYS, MOST_CELL_DAYS_DAYS = 184, 2_000_000, 1e8
 MOST_JUDGED = 400  # cells of a day and draw, at random: more tell hardly more
 BLOCK = 5  # judged days that are drawn together for an interval
 MARGIN = 10  # days of a window before and after those that are asked of it
@@ -202,17 +203,18 @@ def _opened(daily) -> xr.Dataset:
 
 def _part(daily):
     """(sst (T, H, W) of consecutive days, ocean, times, lat, lon) of what can be judged in minutes:
-    the last year, and the box with the most sea in it."""
+    the last half of a year, and the box with the most sea in it."""
     ocean = daily["ocean_mask"].values
     if not ocean.any():
         raise ValueError(f"daily is all land, {ocean.shape[0]} x {ocean.shape[1]} cells of it")
     index = daily.indexes["time"]
     index = index[index > index[-1] - pd.Timedelta(days=MOST_DAYS)]
     times = pd.date_range(index[0], index[-1])
-    rows, cols = _box(ocean, MOST_CELL_DAYS // len(times))
+    T = len(times)
+    rows, cols = _box(ocean, int(min(MOST_CELL_DAYS / T, MOST_CELL_DAYS_DAYS / T**2)))
     here = daily["sst"].sel(time=index).isel(lat=rows, lon=cols)
     ocean = ocean[rows, cols]
-    sst = np.full((len(times), *ocean.shape), np.nan, np.float32)  # (T, H, W)
+    sst = np.full((T, *ocean.shape), np.nan, np.float32)  # (T, H, W)
     sst[times.get_indexer(index)] = here.values
     sst[~(ocean & np.isfinite(sst))] = np.nan
     return sst, ocean, times, here["lat"].values, here["lon"].values
@@ -276,8 +278,8 @@ def judge(daily, methods=None, model=None, draws=DRAWS, seed=0) -> dict:
     Parameters
     ----------
     daily : what `open_sst` returns, or what it takes when it is open: at least 6 days with
-        observations, with clouds. Of more than 366 days the last are judged, of a map of more than
-        2 million cell-days the box with the most sea.
+        observations, with clouds. Of more than 184 days the last are judged, of a large map the box
+        with the most sea (54 x 54 cells of 184 days, 108 x 108 of 92).
     methods : None for all; names out of `METHODS` and "network"; or a dict
         {name: method(month, day=None) -> (H, W) degC} instead of them.
     model : weights of the network, as for `reconstruct`; they must have learned single days. None
@@ -295,7 +297,7 @@ def judge(daily, methods=None, model=None, draws=DRAWS, seed=0) -> dict:
     sentence; "figure_alt". Intervals are of 95 % and come of drawing days again, 5 in a row; those
     of `minus_best` hold for all methods together.
 
-    40 x 40 cells of 92 days take about 15 seconds on one core.
+    40 x 40 cells of 92 days take 11 seconds on a core, the largest that is judged 2 minutes.
 
     Raises ValueError for a file that is all land, has too few days or no clouds, for methods that
     are unknown and for those that leave gaps.

@@ -227,9 +227,8 @@ def test_a_run_on_real_data_keeps_its_years_apart(tmp_path, monkeypatch):
     batches = runs.validation_batches(*parts, lasting=0.5)
     assert set(batches) == {"cloudy", "clear", "lasting"}
     lasting = batches["lasting"]
-    for first in (0, 3, 24):
-        assert (lasting.observed[:, first] == lasting.observed[:, first + 2]).all()
-    assert (lasting.observed[:, 2] != lasting.observed[:, 3]).any()
+    change = (lasting.observed[:, 1:28] != lasting.observed[:, :27]).any(-1).any(-1)  # (B, 27)
+    assert change.sum(1).max() == 9 and change.sum(1).float().mean() > 8  # a draw may come twice
     assert (lasting.anomaly[:, 0] != lasting.anomaly[:, 1]).any()  # the noise is new each day
     torch.testing.assert_close(lasting.target, batches["cloudy"].target)
     with pytest.raises(ValueError, match="no day that sees less than 0.45"):

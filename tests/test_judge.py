@@ -1,0 +1,440 @@
+"""The judge: a file scored by its own observations, withheld below the clouds of other days."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from scipy import ndimage
+
+import sst_tutorial
+from sst_tutorial import judging, open_sst
+from sst_tutorial.baselines import Covariance, optimal_interpolation
+from sst_tutorial.benchmark import shared_data
+from sst_tutorial.cli import main
+from sst_tutorial.exams import under_other_skies
+from sst_tutorial.judging import draw, judge, table
+from sst_tutorial.local_oi import fit_to_gappy, local_interpolation, variogram
+from sst_tutorial.months import Month
+from sst_tutorial.results import write_results
+
+NAN = np.nan
+QUICK = ["mean of days", "linear in time"]
+
+
+def a_file(field, cover=0.5, noise=0.2, seed=0, start="2001-05-01"):
+    """An opened Dataset of a field (T, H, W) degC below clouds of several cells, with noise."""
+    rng = np.random.default_rng(seed)
+    T, H, W = field.shape
+    clouds = ndimage.gaussian_filter(rng.standard_normal(field.shape), (0.7, 2.5, 2.5))
+    seen = clouds > np.quantile(clouds, cover)
+    sst = np.where(seen, field + noise * rng.standard_normal(field.shape), NAN).astype(np.float32)
+    return dataset(sst, start)
+
+
+def dataset(sst, start="2001-05-01", ocean=None):
+    T, H, W = sst.shape
+    ocean = np.ones((H, W), bool) if ocean is None else ocean
+    data = {"sst": (("time", "lat", "lon"), sst), "ocean_mask": (("lat", "lon"), ocean)}
+    axes = {
+        "time": pd.date_range(start, periods=T),
+        "lat": -40 + 0.25 * np.arange(H),
+        "lon": 150 + 0.25 * np.arange(W),
+    }
+    ds = xr.Dataset(data, axes)
+    ds["sst"].attrs["units"] = "degree_Celsius"
+    return ds
+
+
+def a_moving_field(T=60, side=16, seed=3):
+    """Anomalies with a memory of some days, smooth over some cells, standard deviation 1 K."""
+    rng = np.random.default_rng(seed)
+    field = ndimage.gaussian_filter(rng.standard_normal((T + 40, side, side)), (0, 2, 2))
+    field /= field.std()
+    for t in range(1, len(field)):
+        field[t] = 0.85 * field[t - 1] + (1 - 0.85**2) ** 0.5 * field[t]
+    return 15 + field[40:]
+
+
+def without_seconds(results):
+    text = json.loads(json.dumps(results))
+    for row in text["methods"].values():
+        row.pop("seconds")
+    return text
+
+
+# ---------------------------------------------------------------- files whose best is known
+
+
+def test_a_sea_that_never_changes_is_best_filled_by_its_mean():
+    rng = np.random.default_rng(1)
+    still = np.broadcast_to(15 + rng.standard_normal((12, 12)), (48, 12, 12))
+    results = judge(a_file(still, noise=0.4))
+    assert results["take"] == "mean of days", results["words"]
+    rows = results["methods"]
+    assert "linear in time" not in results["tied"] and rows["linear in time"]["minus_best"][1] > 0
+    # What is left is the noise of the withheld and that of a mean of some 15.
+    assert rows["mean of days"]["rmse"] == pytest.approx(0.4 * (1 + 1 / 15) ** 0.5, rel=0.06)
+
+
+def test_a_field_with_a_covariance_is_best_filled_by_interpolation():
+    results = judge(a_file(a_moving_field()))
+    assert results["take"] == results["best"] == "local OI", results["words"]
+    assert results["words"].startswith("Take local OI: it errs by 0.")
+    rows = results["methods"]
+    assert all(row["minus_best"][1] > 0 for name, row in rows.items() if name != "local OI")
+    low, high = rows["local OI"]["interval"]
+    assert 0.2 < low < rows["local OI"]["rmse"] < high < 1
+
+
+def test_methods_that_are_alike_cannot_be_told_apart():
+    daily = a_file(a_moving_field(side=8))
+    methods = {name: lambda month, day=None: month.prior_mean for name in ("one", "two")}
+    results = judge(daily, methods)
+    assert results["tied"] == ["one", "two"] and results["take"] == "one"
+    assert "cannot tell one and two apart" in results["words"]
+
+
+def test_few_days_cannot_tell():
+    results = judge(a_file(a_moving_field(T=12, side=8)), QUICK)
+    assert results["take"] is None and results["withheld"]["days"] < judging.FEW
+    assert results["words"].startswith("The data cannot tell: ")
+
+
+def test_an_error_that_is_known_is_told():
+    field = np.broadcast_to(15.0, (40, 6, 7))
+    daily = a_file(field, noise=0.0)
+    wrong = judge(daily, {"wrong": lambda month, day=None: np.full((6, 7), 16.5)})
+    row = wrong["methods"]["wrong"]
+    assert row["rmse"] == pytest.approx(1.5) and row["bias"] == pytest.approx(1.5)
+    assert row["interval"] == pytest.approx([1.5, 1.5])
+    total = wrong["withheld"]["observations"]
+    assert total > 100
+    for key in judging.KEYS:
+        bins = row[f"by_{key}"]
+        assert sum(b["observations"] for b in bins) == total
+        assert all(b["rmse"] == pytest.approx(1.5) for b in bins)
+    assert sum(row["square_sum"]) == pytest.approx(1.5**2 * total)
+
+
+# ---------------------------------------------------------------- what a method may see
+
+
+def test_no_method_ever_sees_what_is_withheld(monkeypatch):
+    """Each observation has a value of its own; those withheld in a draw reach nobody in it."""
+    daily = a_file(15 + np.arange(40 * 36).reshape(40, 6, 6) / 500, noise=0.0)
+    hidden, checked = [None], set()
+
+    def spied(sst, ocean, sky):
+        left, withheld = under_other_skies(sst, ocean, sky)
+        hidden[0] = withheld[np.isfinite(withheld)]
+        return left, withheld
+
+    def check(name, values):
+        assert not np.isin(values[np.isfinite(values)], hidden[0]).any()
+        checked.add(name)
+
+    def through(name):
+        inner = getattr(judging, name)
+
+        def outer(first, *rest, **words):
+            # The prior is smooth: an anomaly plus it is what was given.
+            check(name, np.isfinite(first).astype(float) * 0)
+            assert np.isfinite(first).sum() == seen_left[0]
+            return inner(first, *rest, **words)
+
+        monkeypatch.setattr(judging, name, outer)
+
+    seen_left = [None]
+
+    def counted(sst, ocean, sky):
+        left, withheld = spied(sst, ocean, sky)
+        seen_left[0] = np.isfinite(left).sum()
+        assert seen_left[0] + np.isfinite(withheld).sum() == np.isfinite(sst).sum()
+        return left, withheld
+
+    monkeypatch.setattr(judging, "under_other_skies", counted)
+    for name in ("dineof_of_series", "fit_to_gappy", "local_interpolation"):
+        through(name)
+
+    def spy(month, day=None):
+        check("month", month.sst)
+        return month.prior_mean
+
+    judge(daily, {"spy": spy}, draws=4)
+    judge(daily, ["dineof", "local OI"], draws=4)
+    assert checked == {"month", "dineof_of_series", "fit_to_gappy", "local_interpolation"}
+
+
+def test_a_draw_hides_some_days_and_leaves_the_others():
+    sst = a_file(a_moving_field(side=8))["sst"].values
+    ocean = np.ones((8, 8), bool)
+    skies = list(judging._skies(sst, ocean, 4, np.random.default_rng(0)))
+    moved = np.array([sky != np.arange(60) for sky in skies])
+    assert (moved.sum(0) <= 1).all() and 0 < moved.sum(1).max() <= 15
+    count = np.isfinite(sst).sum((1, 2))
+    assert (moved.any(0) == (count >= np.median(count))).all()
+    left, withheld = under_other_skies(sst, ocean, skies[0])
+    stays = ~moved[0]
+    np.testing.assert_array_equal(left[stays], sst[stays])
+    assert not np.isfinite(withheld[stays]).any() and np.isfinite(withheld).any()
+
+
+def test_days_since_a_cell_was_seen():
+    seen = np.array([0, 0, 1, 0, 0, 1, 1], bool)[:, None, None]
+    age = judging._age(seen)[:, 0, 0]
+    np.testing.assert_array_equal(age, [np.inf, np.inf, 0, 1, 2, 0, 0])
+
+
+def test_windows_hold_their_day_and_calendar_months_are_whole():
+    daily = a_file(a_moving_field(T=70, side=6))
+    sst = daily["sst"].values
+    asked = np.stack([np.arange(70), np.zeros(70, int), np.zeros(70, int)], 1)
+    question = judging.Question(
+        sst, daily["ocean_mask"].values, asked, daily.indexes["time"], *(daily[k].values for k in
+        ("lat", "lon"))
+    )  # fmt: skip
+    held = []
+
+    def seen(month, day):
+        held.append((len(month.sst), day))
+        return np.where(month.observed[day], month.sst[day], -1.0)
+
+    for adapter in (judging._by_windows, judging._by_calendar):
+        held.clear()
+        expected = np.where(np.isfinite(sst[:, 0, 0]), sst[:, 0, 0], -1)
+        np.testing.assert_allclose(adapter(seen)(question), expected, rtol=1e-6)
+        assert len(held) == 70
+        if adapter is judging._by_windows:
+            inner = held[10:-10]
+            assert all(n == 31 and 10 <= day <= 20 for n, day in inner)
+        else:
+            assert {n for n, _ in held} == {31, 30}
+
+
+# ---------------------------------------------------------------- seeds and order
+
+
+def test_the_same_seed_gives_the_same_and_days_may_come_in_any_order():
+    daily = a_file(a_moving_field(T=40, side=8))
+    once = without_seconds(judge(daily, QUICK, seed=4))
+    assert without_seconds(judge(daily, QUICK, seed=4)) == once
+    order = np.random.default_rng(0).permutation(40)
+    assert without_seconds(judge(daily.isel(time=order), QUICK, seed=4)) == once
+    assert judge(daily, QUICK, seed=5)["methods"] != once["methods"]
+
+
+def test_absent_days_are_days_without_observations():
+    daily = a_file(a_moving_field(T=40, side=8))
+    daily["sst"][17:20] = NAN
+    once = without_seconds(judge(daily, QUICK))
+    without = daily.isel(time=np.r_[0:17, 20:40])
+    assert without_seconds(judge(without, QUICK)) == once and once["file"]["days"] == 40
+
+
+def test_a_large_file_is_cut(monkeypatch):
+    monkeypatch.setattr(judging, "MOST_CELL_DAYS", 30 * 36)
+    monkeypatch.setattr(judging, "MOST_DAYS", 30)
+    daily = a_file(a_moving_field(T=40, side=12))
+    daily["ocean_mask"][:, :6] = False
+    daily["sst"][:] = daily["sst"].where(daily["ocean_mask"])
+    about = judge(daily, QUICK)["file"]
+    assert about["days"] == 30 and about["last_day"] == "2001-06-09" and not about["whole_file"]
+    assert about["rows"] * about["columns"] == about["ocean_cells"] == 36
+    monkeypatch.setattr(judging, "MOST_JUDGED", 5)
+    few = judge(daily, QUICK)["withheld"]
+    assert few["observations"] <= 5 * few["days"] * 2
+
+
+# ---------------------------------------------------------------- refusals
+
+
+def refused(daily, words, **options):
+    with pytest.raises(ValueError, match=words) as error:
+        judge(daily, **options)
+    assert "\n" not in str(error.value)
+
+
+def test_files_that_cannot_be_judged():
+    field = a_moving_field(T=20, side=6).astype(np.float32)
+    refused(dataset(field, ocean=np.zeros((6, 6), bool)), "all land, 6 x 6")
+    refused(dataset(field[:4]), "on 4 days; .* needs 6 days")
+    one = np.full_like(field, NAN)
+    refused(dataset(one.copy()), "0 observations on 0 days")
+    one[3, 2, 2] = 15
+    refused(dataset(one), "1 observations? on 1 days?")
+    refused(dataset(field), "nothing could be withheld")
+
+
+def test_wrong_arguments():
+    daily = a_file(a_moving_field(T=30, side=6))
+    refused(daily, "draws must be a whole number of at least 1, got 0", draws=0)
+    refused(daily, "draws must be .* got 2.5", draws=2.5)
+    refused(daily, "seed must be a whole number of at least 0, got -1", seed=-1)
+    refused(daily, "'krige' is unknown; there are: mean of days", methods=["krige"])
+    refused(daily, "methods is empty", methods=[])
+    refused(
+        daily, "holes left .* without", methods={"holes": lambda month, day=None: month.sst[day]}
+    )
+    refused(daily, r"odd: must return shape \(6, 6\), got \(2,\)", methods={
+        "odd": lambda month, day=None: np.zeros(2)})  # fmt: skip
+    refused(daily, "never learned to answer for single days", model="ocean-1", methods=QUICK)
+
+
+def test_the_shipped_network_is_left_out_where_it_has_no_daily_maps():
+    results = judge(a_file(a_moving_field(T=30, side=6)), draws=1)
+    network = [*results["methods"], *results["left_out"]].count("network")
+    assert network == 1
+    if "network" in results["left_out"]:
+        assert "never learned" in results["left_out"]["network"]
+        assert "left out: network" in table(results)
+
+
+@pytest.mark.parametrize("shape", [(30, 1, 1), (30, 1, 9), (30, 2, 2), (12, 3, 5)])
+def test_odd_shapes_end_in_numbers_or_one_line(shape):
+    rng = np.random.default_rng(0)
+    sst = 15 + rng.standard_normal(shape)
+    sst[rng.random(shape) < 0.5] = NAN
+    results = judge(dataset(sst.astype(np.float32)))
+    assert all(np.isfinite(row["rmse"]) for row in results["methods"].values())
+    table(results), draw(results)
+
+
+# ---------------------------------------------------------------- local interpolation
+
+
+def test_local_interpolation_with_all_observations_is_optimal_interpolation():
+    rng = np.random.default_rng(0)
+    sst = np.where(rng.random((6, 5, 7)) < 0.3, 15 + rng.standard_normal((6, 5, 7)), NAN)
+    month = Month(sst, np.ones((5, 7), bool))
+    covariance = Covariance(0.6, 2.0, 3.0, 0.8, 5.0, 20.0, 0.09)
+    expected = optimal_interpolation(month, covariance, day=2)
+    row, col = np.indices((5, 7)).reshape(2, -1)
+    asked = np.stack([np.full(35, 2), row, col], 1)
+    found = local_interpolation(month.anomaly, asked, covariance, nearest=1000)
+    np.testing.assert_allclose(found + month.prior[2].ravel(), expected.ravel(), atol=1e-4)
+    few = local_interpolation(month.anomaly, asked, covariance, nearest=5)
+    assert 0 < np.abs(few - found).max() < 1
+
+
+def test_where_nothing_is_seen_the_estimate_is_zero():
+    empty = np.full((4, 3, 3), NAN)
+    assert local_interpolation(empty, [(1, 1, 1)], Covariance()).tolist() == [0.0]
+    assert local_interpolation(empty, np.empty((0, 3), int), Covariance()).shape == (0,)
+
+
+def test_a_variogram_is_half_the_mean_squared_difference():
+    rng = np.random.default_rng(0)
+    noise = 0.5 * rng.standard_normal((40, 20, 20))
+    noise[rng.random(noise.shape) < 0.6] = NAN
+    lags = variogram(noise)
+    np.testing.assert_allclose(lags[:, 2], 0.25, rtol=0.1)
+    assert (lags[:, 3] >= 30).all() and not ((lags[:, 0] == 0) & (lags[:, 1] == 0)).any()
+    r1 = lags[(lags[:, 0] == 1) & (lags[:, 1] == 0)][0]
+    rows, cols = noise[:, 1:] - noise[:, :-1], noise[:, :, 1:] - noise[:, :, :-1]
+    steps = np.concatenate([rows[np.isfinite(rows)], cols[np.isfinite(cols)]])
+    assert r1[2] == pytest.approx(0.5 * np.mean(steps**2)) and r1[3] == len(steps)
+
+
+def test_the_fit_finds_the_noise_and_the_variance():
+    field = a_moving_field(T=120, side=24) - 15
+    noisy = field + 0.5 * np.random.default_rng(0).standard_normal(field.shape)
+    noisy[np.random.default_rng(1).random(field.shape) < 0.5] = NAN
+    found = fit_to_gappy(noisy)
+    assert 0.15 < found.noise_variance < 0.4
+    assert 0.6 < found.short_variance + found.long_variance < 2.5
+    with pytest.raises(ValueError, match="a covariance needs 7"):
+        fit_to_gappy(np.full((10, 5, 5), NAN))
+
+
+# ---------------------------------------------------------------- written, drawn, asked by a shell
+
+
+@pytest.fixture(scope="module")
+def netcdf(tmp_path_factory):
+    path = tmp_path_factory.mktemp("judge") / "daily.nc"
+    daily = a_file(a_moving_field(T=40, side=8))
+    daily["ocean_mask"] = daily["ocean_mask"].astype("int8")
+    daily.rename(ocean_mask="mask").to_netcdf(path)
+    return path
+
+
+def test_json_and_back(tmp_path):
+    results = judge(a_file(a_moving_field(T=40, side=8)), QUICK)
+    write_results(results, tmp_path / "judged.json")
+    back = json.loads((tmp_path / "judged.json").read_text())
+    assert back["words"] == results["words"] and back["take"] == results["take"]
+    for name, row in results["methods"].items():
+        assert back["methods"][name]["rmse"] == pytest.approx(row["rmse"], rel=1e-5)
+    assert back["methods"]["linear in time"]["by_days_since_observation"][-1]["high"] in (
+        None, 8, 4, 2)  # fmt: skip
+
+
+def test_the_figure_shows_what_its_words_say():
+    results = judge(a_file(a_moving_field(T=40, side=8)), QUICK)
+    above, below = draw(results).axes
+    best, *_ = (label.get_text() for label in above.get_yticklabels())
+    assert best == results["best"] and f"first: {best}" in results["figure_alt"]
+    assert "(K)" in above.get_xlabel() and below.get_ylim()[0] == 0
+    for row in results["methods"].values():
+        assert f"{row['rmse']:.2f}" in results["figure_alt"]
+
+
+def test_the_command(netcdf, tmp_path, capsys):
+    out, figure = tmp_path / "j.json", tmp_path / "j.png"
+    words = ["judge", str(netcdf), "--draws", "2", "--out", str(out), "--figure", str(figure)]
+    assert main(words) == 0
+    said = capsys.readouterr().out
+    record = json.loads(out.read_text())
+    assert record["words"] in said and "local OI" in said and record["command"].endswith("j.png")
+    assert figure.read_bytes()[:4] == b"\x89PNG"
+    for name in ("--out", "--figure"):
+        where = out if name == "--out" else figure
+        before = where.read_bytes()
+        assert main(["judge", str(netcdf), name, str(where)]) == 2
+        assert "exists" in capsys.readouterr().err and where.read_bytes() == before
+    assert main([*words, "--overwrite"]) == 0
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_mistakes_at_the_shell_are_one_line(netcdf, tmp_path, capsys):
+    for words, said in (
+        (["--out", str(tmp_path / "j.nc")], "must end in .json"),
+        (["--figure", str(tmp_path / "no" / "j.png")], "no folder"),
+        (["--seed", "-1"], "seed must be"),
+        (["--model", "ocean-1"], "never learned"),
+        (["--variable", "salt"], "salt"),
+    ):
+        assert main(["judge", str(netcdf), *words]) == 2
+        error = capsys.readouterr().err.strip().splitlines()
+        assert said in error[-1] and error[-1].startswith("sst-tutorial: error")
+
+
+def test_a_closed_pipe_stops_the_printing_only(netcdf, tmp_path):
+    out = tmp_path / "piped.json"
+    program = f"from sst_tutorial.cli import main; raise SystemExit(main({['judge', str(netcdf), '--draws', '1', '--out', str(out)]}))"  # noqa: E501
+    work = subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    work.stdout.close()
+    error = work.stderr.read().decode()
+    assert work.wait(120) == 0 and "Traceback" not in error and "Broken" not in error
+    assert json.loads(out.read_text())["methods"]
+
+
+def test_it_is_in_the_package_by_name():
+    assert sst_tutorial.judge is judge and "judge" in sst_tutorial.__all__
+
+
+# ---------------------------------------------------------------- real files
+
+
+@pytest.mark.skipif(shared_data() is None, reason="no shared data here: set SST_TUTORIAL_DATA")
+def test_a_summer_off_alboran():
+    daily = open_sst(shared_data() / "alboran_l3s_2022_jja.nc")
+    results = judge(daily, ["mean of days", "gaussian", "local OI"], draws=4)
+    assert results["take"] == "local OI" and results["withheld"]["days"] > 30
+    assert results["methods"]["local OI"]["rmse"] < 0.7
