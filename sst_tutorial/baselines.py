@@ -148,7 +148,8 @@ def with_month_mean(month: Month, method=optimal_interpolation, **parameters) ->
     """A method around the prior shifted by the mean of all anomalies seen in the month."""
     seen = month.observed
     shift = np.mean(month.anomaly, where=seen) if seen.any() else 0.0
-    shifted = Month(month.sst, month.ocean, month.prior + shift, name=month.name)
+    given = {"name": month.name, "quantity": month.quantity}
+    shifted = Month(month.sst, month.ocean, month.prior + shift, **given)
     return method(shifted, **parameters)
 
 

@@ -31,11 +31,13 @@ examples:
   sst-tutorial reconstruct one.nc monthly.nc --date 2016-03-01     a file that has no time
   sst-tutorial reconstruct weekly.nc monthly.nc --cadence 7        fields of seven days each
   sst-tutorial reconstruct may.nc may_daily.nc --daily --model runs/mine
+  sst-tutorial reconstruct chl.nc monthly.nc --variable chlor_a --transform log10
 
 OUTPUT.nc holds, for each calendar month: sst (monthly mean in degC, complete over the ocean, NaN
 on land), first_guess (the same without the network) and n_observed (days each cell was seen).
 With --daily it holds sst and first_guess of every day of these months, and observed (0 or 1); with
---both also sst_mean_of_month, the mean of those maps.
+--both also sst_mean_of_month, the mean of those maps. A variable that is no temperature keeps its
+name and units; what the network is worth for it is untested.
 Give --climatology wherever there is one: the less a month saw, the more it matters."""
 
 SIMULATE = """\
@@ -321,11 +323,13 @@ def _reconstruct(a) -> None:
             f"{a.input} has no observation over the ocean; without --climatology there is nothing "
             "to reconstruct from"
         )
-    climatology = None if a.climatology is None else _climatology(a.climatology)
+    climatology = None
+    if a.climatology is not None:
+        climatology = _climatology(a.climatology, daily.attrs.get("variable"), a.transform)
     maps = reconstruct(daily, a.model, climatology, a.maps)
     _write(maps, output, a.command_line)
     monthly = a.maps == "monthly"
-    ocean = int(maps["sst"][0].notnull().sum())
+    ocean = int(maps["first_guess"][0].notnull().sum())
     days = int(maps["time"].dt.days_in_month.sum()) if monthly else maps.sizes["time"]
     seen = int(maps["n_observed" if monthly else "observed"].sum()) / max(1, days * ocean)
     size = " x ".join(str(maps.sizes[d]) for d in ("lat", "lon"))
@@ -360,8 +364,10 @@ def _saw_anything(daily) -> bool:
     return any(map(bool, seen))
 
 
-def _climatology(path):
-    """A climatology from a file of one, or made from a file of daily maps."""
+def _climatology(path, variable=None, transform=None):
+    """A climatology from a file of one, or made from a file of daily maps.
+
+    variable: its name, where it is no temperature."""
     import xarray as xr
 
     from sst_tutorial.data import open_sst
@@ -373,7 +379,7 @@ def _climatology(path):
             if len(fields) == 1:
                 return fields[0].load()
     try:
-        return daily_climatology(open_sst(path))
+        return daily_climatology(open_sst(path, variable, transform=transform))
     except ValueError as error:
         raise ValueError(f"--climatology {path}: {error}") from error
 

@@ -25,6 +25,7 @@ from sst_tutorial.axes import (
 )
 from sst_tutorial.plausible import COLDEST, HOTTEST, KELVIN, guarded, without_codes  # noqa: F401
 from sst_tutorial.quality import Rule, find_quality
+from sst_tutorial.quantity import Quantity
 from sst_tutorial.sea_mask import find_mask, ocean_of
 from sst_tutorial.units import decoded, in_valid_range, packing_of, thinned, unit_of
 from sst_tutorial.variables import NotHere, find_companion, find_sst
@@ -428,7 +429,19 @@ def _guarded(sst: xr.DataArray, part: _Part, transform: str | None) -> xr.DataAr
             raise ValueError(f"transform={transform!r} is not for temperatures; leave it out")
         return guarded(sst, origin, part.read_as, part.packing)
     sst = without_codes(sst, origin)
-    return sst if transform is None else np.log10(sst.where(sst > 0))
+    if transform is None:
+        return sst
+    positive = sst.where(sst > 0)
+    if sst.chunks is None and (lost := int(sst.notnull().sum() - positive.notnull().sum())):
+        if not positive.notnull().any():
+            raise ValueError(
+                f"{origin} holds no positive value, it has no log10: leave out "
+                f"transform={transform!r}"
+            )
+        warnings.warn(
+            f"{origin}: {lost} values are not positive, have no log10 and become NaN", stacklevel=4
+        )
+    return np.log10(positive)
 
 
 def _refuse_nothing_left(sst: xr.DataArray, part: _Part) -> None:
@@ -469,8 +482,9 @@ def _labelled(ds: xr.Dataset, ocean: xr.DataArray, part: _Part, attributes: dict
     out = out.drop_encoding()
     out["sst"].attrs = SST_ATTRIBUTES | {"long_name": "daily sea surface temperature"}
     if part.read_as is None:
-        out["sst"].attrs = _other_attributes(part, transform)
-        out.attrs["variable"] = part.name
+        quantity = _quantity(part, transform)
+        out["sst"].attrs = _other_attributes(quantity)
+        out.attrs |= quantity.attributes()
     if "sst_error" in out:
         out["sst_error"].attrs = {"long_name": "standard deviation of the error", "units": "K"}
     out["ocean_mask"].attrs = {"long_name": "ocean", "comment": "1 = ocean, 0 = land"}
@@ -480,10 +494,16 @@ def _labelled(ds: xr.Dataset, ocean: xr.DataArray, part: _Part, attributes: dict
     return out
 
 
-def _other_attributes(part: _Part, transform: str | None) -> dict:
-    """Of a variable that is no temperature: its own words; log10 in the way of UDUNITS."""
-    units = part.stated or "1"
-    kept = {k: part.attrs[k] for k in ("standard_name", "long_name") if k in part.attrs}
-    if transform is None:
-        return kept | {"units": units}
-    return {"long_name": f"log10 of {kept.get('long_name', part.name)}", "units": f"lg(re {units})"}
+def _quantity(part: _Part, transform: str | None) -> Quantity:
+    """What the variable is, in its own words."""
+    standard_name = str(part.attrs.get("standard_name", ""))
+    long_name = str(part.attrs.get("long_name", part.name))
+    return Quantity(part.name, part.stated or "1", standard_name, long_name, transform or "")
+
+
+def _other_attributes(quantity: Quantity) -> dict:
+    """Of daily maps of a variable that is no temperature: its own words."""
+    if quantity.transform:
+        return {"long_name": f"log10 of {quantity.long_name}", "units": quantity.units_inside}
+    words = {"standard_name": quantity.standard_name, "long_name": quantity.long_name}
+    return {k: v for k, v in words.items() if v} | {"units": quantity.units}

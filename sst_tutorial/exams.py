@@ -16,7 +16,7 @@ All but the last need the shared data. The seed and the version of an exam are p
 Turbulence amplifies rounding: on another kind of machine the seed of a sea that moves makes other
 months of the same sea. They are made once and kept on disk (`kept.py`); where the files are carried
 along, the exam is the same to the last digit. How much may hang on it: optimal interpolation has
-0.214 K (month) and 0.465 K (day) on the twin of `moving`, 0.231 K and 0.516 K on the exam, which
+0.199 K (month) and 0.435 K (day) on the twin of `moving`, 0.212 K and 0.464 K on the exam, which
 differ by nothing but their seeds. Six seas are few: compare methods on the same months, in pairs.
 
 Chapter *Judging a reconstruction*.

@@ -51,7 +51,10 @@ BLOCK = 5  # judged days that are drawn together for an interval
 MARGIN = 10  # days of a window before and after those that are asked of it
 KEYS = {  # what the rows are sorted by, the edges of their bins and their unit
     "coverage": ((0.0, 0.1, 0.25, 0.5, 0.75, 1.0), "of the sea seen on the day"),
-    "days_since_observation": ((0, 1, 2, 4, 8, np.inf), "days since the cell was seen"),
+    "days_since_observation": (
+        (0, 1, 2, 4, 8, np.inf),
+        "days since the cell was seen (the last: or never before)",
+    ),
     "distance_to_coast": (COAST_EDGES, "cells from the coast"),
 }
 
@@ -297,7 +300,7 @@ def judge(daily, methods=None, model=None, draws=DRAWS, seed=0) -> dict:
     sentence; "figure_alt". Intervals are of 95 % and come of drawing days again, 5 in a row; those
     of `minus_best` hold for all methods together.
 
-    40 x 40 cells of 92 days take 11 seconds on a core, the largest that is judged 2 minutes.
+    40 x 40 cells of 92 days take 11 seconds on a core, the largest that is judged 80.
 
     Raises ValueError for a file that is all land, has too few days or no clouds, for methods that
     are unknown and for those that leave gaps.
@@ -597,7 +600,7 @@ def draw(results):
         below.plot(values, label=name, lw=1.5, ms=7, **style[name])
     below.set_xticks(range(len(bins)), [_between(b) for b in bins])
     below.set_ylim(bottom=0)
-    below.set_xlabel("days since the cell was seen", fontsize=11)
+    below.set_xlabel("days since the cell was seen (last: or never)", fontsize=11)
     below.set_ylabel(f"RMSE ({results['units']})", fontsize=11)
     figure.legend(
         *below.get_legend_handles_labels(), fontsize=11, ncols=2, loc="outside lower center"

@@ -1,5 +1,7 @@
 """One month, twice: `Month` in degC (numpy) for people, `Batch` in K (torch) for networks.
 
+Of another variable (`quantity.py`) a `Month` has its units, a `Batch` spreads of its anomalies.
+
 `Batch.of(months)` is the only way from one to the other and the only place where anything is
 padded. Both are checked once, when they are made, so that what works on them needs no guards.
 Masks have one polarity: `observed`, `ocean` and `exists` are True where there is something.
@@ -16,8 +18,8 @@ import xarray as xr
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from sst_tutorial.data import COLDEST, HOTTEST
 from sst_tutorial.prior import climatology_for, is_global, month_prior
+from sst_tutorial.quantity import SST, Quantity
 
 DAYS = 31  # every month of a batch is padded to this length
 
@@ -34,9 +36,10 @@ class Month:
         lat: (H,) degrees north, or None.
         name: what messages and tables call it.
         truth_of_days: (T, H, W) degC, the truth of each day where it is known, or None.
+        quantity: what all of these are; another one than temperature has its own units and limits.
 
     Raises ValueError, naming what was seen, where shapes or types do not fit and where a value is
-    one that no sea has (`COLDEST`..`HOTTEST` degC): kelvin and fill values end here.
+    outside the limits of its quantity (-5 to 50 degC): kelvin and fill values end here.
     """
 
     sst: np.ndarray
@@ -46,6 +49,7 @@ class Month:
     lat: np.ndarray | None = None
     name: str = "the month"
     truth_of_days: np.ndarray | None = None
+    quantity: Quantity = SST
 
     def __post_init__(self):
         sst, ocean = np.asarray(self.sst), np.asarray(self.ocean)
@@ -58,8 +62,11 @@ class Month:
             )
         # Always a copy: what the caller does with its array later must not change the month.
         sst = np.where(ocean & np.isfinite(sst), sst, np.nan)
-        self._check_sea("sst", sst)
-        prior = month_prior(sst, ocean) if self.prior is None else np.asarray(self.prior)
+        self.quantity.check(f"sst of {self.name}", sst)
+        prior = self.prior
+        if prior is None:
+            prior = month_prior(sst, ocean, quantity=self.quantity)
+        prior = np.asarray(prior)
         self._check_field("prior", prior, sst.shape, ocean)
         if self.truth is not None:
             self._check_field("truth", np.asarray(self.truth), ocean.shape, ocean)
@@ -75,16 +82,7 @@ class Month:
         known = field[..., ocean]
         if not np.isfinite(known).all():
             raise ValueError(f"{name} of {self.name} has gaps over the ocean: fill them first")
-        self._check_sea(name, known)
-
-    def _check_sea(self, name, values):
-        low, high = np.nanmin(values, initial=np.inf), np.nanmax(values, initial=-np.inf)
-        if low < COLDEST or high > HOTTEST:
-            odd = high if high > HOTTEST else low
-            raise ValueError(
-                f"{name} of {self.name} must be a sea in degC, {COLDEST:g} to {HOTTEST:g}, but "
-                f"holds {odd:.1f}; if it is in K, subtract 273.15; a fill value must become NaN"
-            )
+        self.quantity.check(f"{name} of {self.name}", known)
 
     @property
     def observed(self) -> np.ndarray:
@@ -116,6 +114,7 @@ class Month:
             None if self.lat is None else self.lat[rows],
             self.name,
             None if self.truth_of_days is None else self.truth_of_days[:, *part],
+            self.quantity,
         )
 
     def of_day(self, day: int) -> tuple[np.ndarray, np.ndarray | None]:
@@ -134,7 +133,8 @@ class Batch:
     ocean (B, H, W) bool, True = sea. exists (B, T) bool, True = a day of the month (False pads
     short months). wanted (B, T) bool, True = a day whose mean is asked; None = the whole month.
     target (B, H, W) K, the mean anomaly of the days asked for, 0 on land, or None. prior (B, H, W)
-    degC, the prior's mean over them, what to add for a temperature, or None.
+    degC, the prior's mean over them, what to add for a temperature, or None. Of another variable K
+    stands for `quantity.unit` and degC for its own units.
     """
 
     anomaly: Tensor
@@ -183,7 +183,8 @@ class Batch:
         for b, month in enumerate(months):
             t, h, w = month.sst.shape
             seen = month.observed
-            anomaly[b, :t, :h, :w] = np.where(seen, month.anomaly, 0.0)
+            unit = month.quantity.unit
+            anomaly[b, :t, :h, :w] = np.where(seen, month.anomaly, 0.0) / unit
             observed[b, :t, :h, :w] = seen
             ocean[b, :h, :w], exists[b, :t] = month.ocean, True
             mean, truth = (month.prior_mean, month.truth) if day is None else month.of_day(day)
@@ -191,7 +192,7 @@ class Batch:
             if truth is None:
                 target = None
             elif target is not None:
-                target[b, :h, :w] = np.where(month.ocean, truth - mean, 0.0)
+                target[b, :h, :w] = np.where(month.ocean, truth - mean, 0.0) / unit
         wanted = None if day is None else exists & (np.arange(T) == day)  # (B, T)
         arrays = (anomaly, observed, ocean, exists, wanted, target, prior)
         return cls(*(None if x is None else torch.from_numpy(x).to(device) for x in arrays))
@@ -214,10 +215,13 @@ class Batch:
 # ---------------------------------------------------------------- months of a series
 
 
-def month_of(daily: xr.Dataset, period: pd.Period, climatology=None, truth=None) -> Month:
+def month_of(
+    daily: xr.Dataset, period: pd.Period, climatology=None, truth=None, quantity: Quantity = SST
+) -> Month:
     """One calendar month of a tidy series (`open_sst` returns one), absent days being gaps.
 
     climatology: (dayofyear, lat, lon) degC on the same grid, or None. truth: (H, W) or None.
+    quantity: what `daily` holds, see `reconstruction.quantity_of`.
     """
     days = pd.date_range(period.start_time, periods=period.days_in_month)
     ocean = daily["ocean_mask"].values
@@ -229,8 +233,10 @@ def month_of(daily: xr.Dataset, period: pd.Period, climatology=None, truth=None)
     sst[~(ocean & np.isfinite(sst))] = np.nan
     if climatology is not None:
         climatology = climatology_for(climatology, days).values  # (T, H, W)
-    prior = month_prior(sst, ocean, climatology, is_global(daily["lon"].values))
-    return Month(sst, ocean, prior, truth, daily["lat"].values, str(period))
+    wraps = is_global(daily["lon"].values)
+    prior = month_prior(sst, ocean, climatology, wraps, quantity)
+    lat = daily["lat"].values
+    return Month(sst, ocean, prior, truth, lat, str(period), quantity=quantity)
 
 
 class MonthDataset(Dataset):

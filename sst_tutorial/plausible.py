@@ -110,6 +110,9 @@ def guarded_tidy(daily: xr.Dataset) -> xr.Dataset:
     sst = daily["sst"]
     if sst.chunks is not None:
         return daily
+    if "variable" in daily.attrs:  # of another quantity, see `quantity.py`
+        kept = without_codes(sst, "sst")
+        return daily if kept is sst else daily.assign(sst=kept.assign_attrs(sst.attrs))
     within = sst.where(daily["ocean_mask"] & (sst >= COLDEST) & (sst <= HOTTEST))
     sample = _sample(within)
     if not np.isfinite(sample.values).any():

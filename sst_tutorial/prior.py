@@ -14,21 +14,25 @@ import torch
 import torch.nn.functional as F
 import xarray as xr
 
-from sst_tutorial.data import COLDEST, HOTTEST
+from sst_tutorial.quantity import SST, Quantity
 
-# Global mean SST: the prior of a month without an observation and without a climatology.
-EMPTY_MONTH_DEGC = 18.0
+# The prior of a month without an observation and without a climatology.
+EMPTY_MONTH_DEGC = SST.typical
 HALO = 64  # columns by which a globe is continued before its smooth prior is estimated
 
 
-def month_prior(sst, ocean, climatology=None, wraps=False) -> np.ndarray:
+def month_prior(
+    sst, ocean, climatology=None, wraps=False, quantity: Quantity = SST
+) -> np.ndarray:
     """Prior (T, H, W) degC of a month, finite over the ocean.
 
     sst: (T, H, W) degC, NaN = gap or land. ocean: (H, W) bool. climatology: (T, H, W) degC of the
-    same days, or None. wraps: the last column borders the first, see `is_global`.
+    same days, or None. wraps: the last column borders the first, see `is_global`. quantity: what
+    they are, where that is no temperature in degC.
     """
     if climatology is None:
-        return _around_the_globe(sst, ocean) if wraps else smooth_prior(sst, ocean)
+        smooth = _around_the_globe if wraps else smooth_prior
+        return smooth(sst, ocean, quantity=quantity)
     holes = ocean & ~np.isfinite(climatology).all(0)  # (H, W)
     if not holes.any():
         return climatology
@@ -37,7 +41,7 @@ def month_prior(sst, ocean, climatology=None, wraps=False) -> np.ndarray:
         "surroundings stand in for them",
         stacklevel=2,
     )
-    around = month_prior(np.where(ocean, climatology, np.nan), ocean, None, wraps)
+    around = month_prior(np.where(ocean, climatology, np.nan), ocean, None, wraps, quantity)
     return np.where(np.isfinite(climatology), climatology, around)
 
 
@@ -53,7 +57,9 @@ def is_global(lon) -> bool:
 # ---------------------------------------------------------------- without a climatology
 
 
-def smooth_prior(sst, ocean, block=4, prior_count=20.0) -> np.ndarray:
+def smooth_prior(
+    sst, ocean, block=4, prior_count=20.0, quantity: Quantity = SST
+) -> np.ndarray:
     """Prior of a month from its own observations, where there is no climatology.
 
     A smooth map (nothing finer than `block` cells) constant over the month; a second pass leaves
@@ -63,11 +69,12 @@ def smooth_prior(sst, ocean, block=4, prior_count=20.0) -> np.ndarray:
 
     sst: (T, H, W) degC, NaN = gap. ocean: (H, W) bool. Returns (T, H, W) degC (a read-only view
     of one map), finite everywhere, land included. One observation gives a constant map; none gives
-    `EMPTY_MONTH_DEGC` everywhere: the caller should warn, nothing is known of such a month.
+    `EMPTY_MONTH_DEGC` (what is typical of `quantity`) everywhere: the caller should warn, nothing
+    is known of such a month.
     """
     seen = np.isfinite(sst) & ocean
     if not seen.any():
-        return np.broadcast_to(np.float32(EMPTY_MONTH_DEGC), sst.shape)
+        return np.broadcast_to(np.float32(quantity.typical), sst.shape)
     offset = np.float32(np.mean(sst, where=seen, dtype=float))  # keeps float32 sums exact
     sst = (sst - offset).astype(np.float32, copy=False)
     keep = seen
@@ -78,15 +85,16 @@ def smooth_prior(sst, ocean, block=4, prior_count=20.0) -> np.ndarray:
         distance = sst - smooth
         np.abs(distance, out=distance)  # a globe is 0.13 GB a copy
         spread = 1.4826 * np.median(distance[seen])
-        keep = seen & (distance <= 4 * max(spread, 0.1))
+        keep = seen & (distance <= 4 * max(spread, 0.1 * quantity.unit))
     return np.broadcast_to(offset + smooth, sst.shape)
 
 
-def _around_the_globe(sst, ocean) -> np.ndarray:
+def _around_the_globe(sst, ocean, quantity: Quantity) -> np.ndarray:
     """`smooth_prior` (T, H, W) of a map whose last column borders the first."""
     W = ocean.shape[1]
     around = np.arange(-HALO, W + HALO) % W  # (W + 2 HALO,)
-    return smooth_prior(sst[:, :, around], ocean[:, around])[:, :, HALO : HALO + W]
+    smooth = smooth_prior(sst[:, :, around], ocean[:, around], quantity=quantity)
+    return smooth[:, :, HALO : HALO + W]
 
 
 def smooth_mean(total, count, block=4, prior_count=20.0):
@@ -161,7 +169,9 @@ def daily_climatology(daily, years: tuple[int, int] | None = None) -> xr.DataArr
             "days; a climatology needs a whole year at least"
         )
     mean = (total / count.where(count > 0)).astype("float32").transpose("dayofyear", ...)
-    mean.attrs = {"units": "degree_Celsius", "long_name": "climatological sea surface temperature"}
+    quantity = Quantity.of(daily) if isinstance(daily, xr.Dataset) else SST
+    name = f"climatological {'log10 of ' * bool(quantity.transform)}{quantity.long_name}"
+    mean.attrs = {"units": quantity.units_inside, "long_name": name}
     return mean.rename("climatology")
 
 
@@ -218,9 +228,17 @@ def on_the_same_grid(climatology, daily: xr.Dataset) -> xr.DataArray:
     climatology = climatology.assign_coords(lat=daily["lat"], lon=daily["lon"])
     sea = climatology.where(daily["ocean_mask"])
     low, high = float(sea.min()), float(sea.max())
-    if low < COLDEST or high > HOTTEST:
+    quantity = Quantity.of(daily)
+    if not quantity.is_sst:
+        stated = climatology.attrs.get("units", quantity.units_inside)
+        if stated != quantity.units_inside:
+            raise ValueError(
+                f"climatology is in {stated!r}, daily in {quantity.units_inside!r}; make it from "
+                "years of the same variable and transform, with daily_climatology"
+            )
+    elif low < SST.low or high > SST.high:
         raise ValueError(
-            f"climatology must be a sea in degC, {COLDEST:g} to {HOTTEST:g}, but runs from "
+            f"climatology must be a sea in degC, {SST.low:g} to {SST.high:g}, but runs from "
             f"{low:.1f} to {high:.1f}; if it is in K, subtract 273.15; a fill value must become NaN"
         )
     return climatology

@@ -9,6 +9,7 @@ grows with the area of the map (and what comes out) and time with the area of it
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -18,14 +19,16 @@ import torch
 import xarray as xr
 from tqdm.auto import tqdm
 
-from sst_tutorial.data import AXIS_ATTRIBUTES, COLDEST, HOTTEST, SST_ATTRIBUTES, open_sst
+from sst_tutorial.data import AXIS_ATTRIBUTES, open_sst
 from sst_tutorial.months import Batch, Month, month_of
 from sst_tutorial.networks import Estimator
 from sst_tutorial.plausible import guarded_tidy
 from sst_tutorial.prior import is_global, on_the_same_grid
+from sst_tutorial.quantity import TEMPERATURE_UNITS, Quantity
 from sst_tutorial.weights import SHIPPED, find_weights, fingerprint, load_weights, read_metadata
 
 OUTPUTS = ("monthly", "daily", "both")
+MONTHS_MEASURED = 6  # of another variable, to tell the spread of its anomalies
 DAYS = slice(None)  # the question for every day of a month; None is the one for its mean
 COUNT_ATTRIBUTES = {
     "standard_name": "number_of_observations",
@@ -73,6 +76,9 @@ def reconstruct(daily, model=None, climatology=None, output="monthly") -> xr.Dat
     instead of `n_observed`. For "both" also
         sst_mean_of_month (month, lat, lon) float32, degC: the mean of the days of `sst`;
         month: first day of each month, with `month_bnds`.
+    Another variable (`open_sst(..., variable=...)`) has its own name in the place of sst, its units
+    and its standard_name, and a log10 is undone. The network then sees its anomalies divided by
+    their spread; that it learned from temperatures alone is told by a warning.
     A year of a globe of 0.25 degrees is 3.4 GB of daily maps: ask month by month.
 
     A month without any observation, and any part of the sea with none near it, get the prior mean;
@@ -93,6 +99,7 @@ def reconstruct(daily, model=None, climatology=None, output="monthly") -> xr.Dat
         _check_days(model, estimator, provenance["weights"])
     if climatology is not None:
         climatology = on_the_same_grid(climatology, daily)
+    quantity = quantity_of(daily, climatology)
     periods = daily.indexes["time"].to_period("M")
     held = periods.value_counts(sort=False).reindex(periods.unique())
     steps = len(held) if question is None else sum(held.index.days_in_month)
@@ -100,15 +107,16 @@ def reconstruct(daily, model=None, climatology=None, output="monthly") -> xr.Dat
     sst, first_guess = np.empty(shape, np.float32), np.empty(shape, np.float32)
     seen = np.empty(shape, np.int16 if question is None else np.int8)
     for period in tqdm(held.index, unit="month", disable=None, delay=30):  # None: on a terminal
-        month = month_of(daily, period, climatology)
+        month = month_of(daily, period, climatology, quantity=quantity)
         _warn(month, held[period], climatology)
         maps = _maps(estimator, month, is_global(daily["lon"].values), question)
         here = slice(end, end := end + len(maps[0]))
         sst[here], first_guess[here] = maps
         seen[here] = month.observed.sum(0) if question is None else month.observed
-    out = _labelled(held, (sst, first_guess, seen), daily, climatology, question)
+    maps = (quantity.outwards(sst), quantity.outwards(first_guess), seen)
+    out = _labelled(held, maps, daily, climatology, question, quantity)
     if output == "both":
-        out = _with_means(out, held.index)
+        out = _with_means(out, sst, held.index, quantity)
     return out.assign_attrs(provenance)
 
 
@@ -129,6 +137,33 @@ def as_method(model=None):
 
 
 # ---------------------------------------------------------------------------- what comes in
+
+
+def quantity_of(daily: xr.Dataset, climatology=None) -> Quantity:
+    """What a tidy series holds; of another variable than temperature with limits and unit by the
+    values and anomalies of `MONTHS_MEASURED` months at most, evenly spread, and a warning."""
+    quantity = Quantity.of(daily)
+    if quantity.is_sst:
+        return quantity
+    periods = daily.indexes["time"].to_period("M").unique()
+    chosen = np.unique(np.linspace(0, len(periods) - 1, MONTHS_MEASURED).astype(int))
+    values, anomalies = [], []
+    for period in periods[chosen]:
+        # Unit 0: no floor under what counts as odd to the smooth prior.
+        month = month_of(daily, period, climatology, quantity=replace(quantity, unit=0.0))
+        values.append(month.sst[month.observed])
+        anomalies.append(month.anomaly[month.observed])
+        if climatology is not None:
+            values.append(month.prior[:, month.ocean].ravel())
+    # Lazy series are not read twice; their other months may hold a little more than these.
+    quantity = quantity.measured(np.concatenate(values), np.concatenate(anomalies))
+    warnings.warn(
+        f"{quantity.name} is no temperature: the skill of the network is untested for it unless it "
+        f"is judged on these data; its anomalies are used at their spread, {quantity.unit:.3g} "
+        f"{quantity.units_inside} for 1 K",
+        stacklevel=3,
+    )
+    return quantity
 
 
 def _tidied(daily) -> xr.Dataset:
@@ -158,7 +193,8 @@ def _is_tidy(daily: xr.Dataset) -> bool:
     days = axes[0]
     if not isinstance(days, pd.DatetimeIndex) or (days != days.normalize()).any():
         return False
-    return sst.attrs.get("units") in {"degree_Celsius", "degrees_Celsius", "degC", "celsius"}
+    stated, quantity = sst.attrs.get("units"), Quantity.of(daily)
+    return stated in (TEMPERATURE_UNITS if quantity.is_sst else {quantity.units_inside})
 
 
 def _estimator(model) -> tuple[Estimator, dict]:
@@ -210,7 +246,8 @@ def _warn(month: Month, held: int, climatology) -> None:
         known = "climatology" if climatology is not None else "placeholder of a month without data"
         mean = month.prior_mean[month.ocean].mean()
         warnings.warn(
-            f"{month.name} has no observation: its map is the {known}, {mean:.1f} degC on average",
+            f"{month.name} has no observation: its map is the {known}, {mean:.1f} "
+            f"{_unit(month.quantity)} on average",
             stacklevel=3,
         )
     if held < len(month.sst):
@@ -237,15 +274,18 @@ def _maps(estimator: Estimator, month: Month, wraps: bool, question) -> tuple:
     anomalies = np.zeros((2, 1, 1, 1), np.float32)
     if month.observed.any():
         anomalies = _tiled(estimator, month, wraps, question)  # (2, Q, H, W)
-    sst, first_guess = (np.where(month.ocean, prior + anomaly, np.nan) for anomaly in anomalies)
+    quantity = month.quantity
+    sst, first_guess = (
+        np.where(month.ocean, prior + quantity.unit * anomaly, np.nan) for anomaly in anomalies
+    )
     known = sst[:, month.ocean]
     # A network may err by some K beyond what a sea can be, not by more than that.
-    low, high = COLDEST - 5, HOTTEST + 5
+    low, high = quantity.low - quantity.margin, quantity.high + quantity.margin
     if not (np.isfinite(known) & (known > low) & (known < high)).all():
         raise ValueError(
             f"model answers {month.name} with {np.fmin.reduce(known, None):.4g}.."
-            f"{np.fmax.reduce(known, None):.4g} degC, {(~np.isfinite(known)).sum()} cells not "
-            "finite: no sea is like that; train it again"
+            f"{np.fmax.reduce(known, None):.4g} {_unit(quantity)}, {(~np.isfinite(known)).sum()} "
+            "cells not finite: no sea is like that; train it again"
         )
     return sst, first_guess
 
@@ -347,7 +387,7 @@ def _window(n: int, overlap: int) -> np.ndarray:
 # ---------------------------------------------------------------------------- what goes out
 
 
-def _labelled(held, maps, daily, climatology, question) -> xr.Dataset:
+def _labelled(held, maps, daily, climatology, question, quantity) -> xr.Dataset:
     """The Dataset with CF 1.11 coordinates and ACDD 1.3 attributes."""
     sst, first_guess, seen = maps  # (steps, H, W) each
     steps, axes = held.index, ("time", "lat", "lon")
@@ -359,32 +399,33 @@ def _labelled(held, maps, daily, climatology, question) -> xr.Dataset:
     counted = "n_observed" if question is None else "observed"
     out = xr.Dataset(
         {
-            "sst": (axes, sst),
+            quantity.named(): (axes, sst),
             "first_guess": (axes, first_guess),
             counted: (axes, seen),
             "time_bnds": (("time", "bnds"), bounds),
         },
         coords={"time": first, "lat": daily["lat"].values, "lon": daily["lon"].values},
     )
-    out["sst"].attrs = SST_ATTRIBUTES | {
-        "long_name": f"{what} mean sea surface temperature",
+    out[quantity.named()].attrs = quantity.labels(f"{what} mean {{}}") | {
         "cell_methods": "time: mean",
         "ancillary_variables": f"{counted} first_guess",
     }
-    out["first_guess"].attrs = {
-        "long_name": f"{what} mean sea surface temperature before the network adds to it",
-        "units": SST_ATTRIBUTES["units"],
-        "cell_methods": "time: mean",
-    }
+    before = quantity.labels(f"{what} mean {{}} before the network adds to it")
+    out["first_guess"].attrs = before | {"cell_methods": "time: mean"}
+    out["first_guess"].attrs.pop("standard_name", None)  # it is not the map to take
     out[counted].attrs = COUNT_ATTRIBUTES if question is None else FLAG_ATTRIBUTES
     for axis, attributes in AXIS_ATTRIBUTES.items():
         out[axis].attrs = dict(attributes)
     _bounded(out, "time")
-    out.attrs = _attributes(out, daily, held, question)
+    out.attrs = _attributes(out, daily, held, question, quantity)
     out.attrs["prior"] = (
         "smooth map of each month itself" if climatology is None else "climatology given"
     )
     return out
+
+
+def _unit(quantity: Quantity) -> str:
+    return "degC" if quantity.is_sst else quantity.units_inside
 
 
 def _bounds(periods) -> tuple[np.ndarray, np.ndarray]:
@@ -401,24 +442,27 @@ def _bounded(out: xr.Dataset, axis: str) -> None:
         out[name].encoding = {"units": "days since 1970-01-01", "dtype": "int32"}
 
 
-def _with_means(out: xr.Dataset, months) -> xr.Dataset:
-    """Daily maps with the mean of each month, on an axis of its own."""
+def _with_means(out: xr.Dataset, inside, months, quantity) -> xr.Dataset:
+    """Daily maps with the mean of each month, on an axis of its own.
+
+    inside: (T, H, W), the maps as the package works on them: the mean is taken there.
+    """
     period = out.indexes["time"].to_period("M")
-    means = [out["sst"].values[period == m].mean(0, dtype=np.float64) for m in months]
+    means = [inside[period == m].mean(0, dtype=np.float64) for m in months]
     first, bounds = _bounds(months)
     # By this name `open_sst` knows that it is not the daily SST.
-    out["sst_mean_of_month"] = (("month", "lat", "lon"), np.stack(means).astype(np.float32))
-    out["sst_mean_of_month"].attrs = SST_ATTRIBUTES | {
-        "long_name": "mean of the daily maps of sst over the month",
-        "cell_methods": "month: mean",
-    }
+    name = f"{quantity.named()}_mean_of_month"
+    means = quantity.outwards(np.stack(means).astype(np.float32))
+    out[name] = (("month", "lat", "lon"), means)
+    what = f"mean of the daily maps of {quantity.name} over the month"
+    out[name].attrs = quantity.labels(what) | {"cell_methods": "month: mean"}
     out = out.assign_coords(month=("month", first, dict(AXIS_ATTRIBUTES["time"])))
     out["month_bnds"] = (("month", "bnds"), bounds)
     _bounded(out, "month")
     return out
 
 
-def _attributes(out, daily, held, question) -> dict:
+def _attributes(out, daily, held, question, quantity) -> dict:
     """ACDD 1.3 discovery attributes that can be told from the data."""
     from sst_tutorial import __version__  # here: the package imports this module first
 
@@ -426,10 +470,10 @@ def _attributes(out, daily, held, question) -> dict:
     what = "Monthly" if monthly else "Daily"
     attributes = {
         "Conventions": "CF-1.11, ACDD-1.3",
-        "title": f"{what} mean sea surface temperature reconstructed from daily maps with gaps",
+        "title": f"{what} mean {quantity.long_name} reconstructed from daily maps with gaps",
         "summary": f"{what} means, complete over the ocean: prior mean, plus a first guess from "
         "the observed daily anomalies around, plus what a neural network adds to it.",
-        "keywords": f"sea surface temperature, gap filling, {what.lower()} mean",
+        "keywords": f"{quantity.long_name}, gap filling, {what.lower()} mean",
         "source": "daily maps: " + str(daily.attrs.get("title") or daily.attrs.get("source", "?")),
         "processing_level": "L4",
         "standard_name_vocabulary": "CF Standard Name Table",
@@ -439,6 +483,11 @@ def _attributes(out, daily, held, question) -> dict:
         "time_coverage_end": str(months[-1].end_time.date()),
         "time_coverage_resolution": "P1M" if monthly else "P1D",
     }
+    if not quantity.is_sst:
+        attributes["anomaly_unit"] = f"{quantity.unit:.6g} {quantity.units_inside} for 1 K"
+        attributes["skill"] = (
+            f"untested for {quantity.name} unless judged: the network learned from temperatures"
+        )
     for axis in ("lat", "lon"):
         values, units = out[axis].values, AXIS_ATTRIBUTES[axis]["units"]
         attributes[f"geospatial_{axis}_min"] = float(values.min())

@@ -10,6 +10,7 @@ from dask.array.core import normalize_chunks
 
 from sst_tutorial.plausible import COLDEST, HOTTEST, KELVIN
 from sst_tutorial.quality import numbers
+from sst_tutorial.variables import NO_TEMPERATURE
 
 TEMPERATURE = re.compile(r"temp|sst|^tos|theta|skin", re.I)
 
@@ -113,7 +114,8 @@ def unit_of(sst: xr.DataArray, where: str, asked: dict) -> tuple[str | None, str
         return read_as, asked["units"]
     stated = str(sst.attrs.get("units", ""))
     read_as = _spelled(stated)
-    if read_as is None and asked["variable"] is not None and not _is_temperature(sst):
+    named = asked["variable"] is not None
+    if named and (_is_anomaly(sst) or read_as is None and not _is_temperature(sst)):
         return None, stated
     if "units" not in sst.attrs:
         raise ValueError(
@@ -131,6 +133,12 @@ def unit_of(sst: xr.DataArray, where: str, asked: dict) -> tuple[str | None, str
 def _is_temperature(field: xr.DataArray) -> bool:
     words = (field.name, field.attrs.get("standard_name", ""), field.attrs.get("long_name", ""))
     return any(TEMPERATURE.search(str(w)) for w in words)
+
+
+def _is_anomaly(field: xr.DataArray) -> bool:
+    """An anomaly of a temperature, for example: its 0 K are no -273 degC."""
+    words = (field.name, field.attrs.get("long_name", ""))
+    return any(NO_TEMPERATURE.search(str(w)) for w in words)
 
 
 def _spelled(unit: str) -> str | None:

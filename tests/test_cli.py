@@ -24,7 +24,7 @@ from sst_tutorial.prior import daily_climatology
 from sst_tutorial.settings import read_settings, settings_of
 from sst_tutorial.weights import save_weights
 
-COMMANDS = ["reconstruct", "doctor", "simulate", "download", "train", "run", "evaluate"]
+COMMANDS = ["reconstruct", "doctor", "simulate", "download", "train", "run", "evaluate", "judge"]
 SLOTS = (
     {"name": "gaussian"},
     {"name": "transformer", "embed_dim": 16, "hidden": 16, "spatial_depth": 1, "spatial_heads": 2},
@@ -865,13 +865,14 @@ def test_a_signal_waits_until_the_file_is_whole(folder, stop, status):
 def test_what_the_libraries_cannot_do_is_one_line(folder, run, monkeypatch, error, text):
     from sst_tutorial import reconstruction
 
-    def fails(*_):
+    def fails(*_, **__):
         raise error
 
     monkeypatch.setattr(reconstruction, "month_of", fails)
     status, _, err = run("reconstruct", "in.nc", "out.nc")
     assert status == 2 and err.count("\n") == 1 and text in err
-    monkeypatch.setattr(reconstruction, "month_of", lambda *_: torch.zeros(2) @ torch.zeros(3))
+    fault = lambda *_, **__: torch.zeros(2) @ torch.zeros(3)  # noqa: E731
+    monkeypatch.setattr(reconstruction, "month_of", fault)
     with pytest.raises(RuntimeError, match="inconsistent tensor size"):  # a fault of the package
         run("reconstruct", "in.nc", "out.nc")
 
