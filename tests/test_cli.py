@@ -843,7 +843,8 @@ def test_a_signal_waits_until_the_file_is_whole(folder, stop, status):
         f"    os.kill(os.getpid(), signal.{stop})\n"
         "    write(self, path, **words)\n"
         "xr.Dataset.to_netcdf = slow\n"
-        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # ignored in the background
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # ignored in the background,
+        "signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"  # and under nohup
         "sys.exit(cli.main(['simulate', 's.nc', '--days', '2', '--shape', '8', '8']))\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
