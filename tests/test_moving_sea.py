@@ -142,10 +142,10 @@ def test_strength_and_memory(developed):
     a = developed.astype("float64")
     assert a.std() == pytest.approx(1.4, abs=0.25)
     month = a.reshape(6, 2, 30, 64, 64).mean(2)
-    assert month.std() == pytest.approx(1.15, abs=0.25) and month.std() < 0.95 * a.std()
+    assert month.std() == pytest.approx(1.25, abs=0.25) and month.std() < 0.95 * a.std()
     lag = [(a[:, n:] * a[:, :-n]).mean() / (a**2).mean() for n in (1, 3, 7, 15)]
     assert lag == sorted(lag, reverse=True)
-    assert np.allclose(lag, (0.98, 0.91, 0.78, 0.62), rtol=0, atol=(0.02, 0.05, 0.1, 0.16))
+    assert np.allclose(lag, (0.98, 0.91, 0.78, 0.62), rtol=0, atol=(0.02, 0.06, 0.1, 0.12))
 
 
 def test_spectrum_falls_as_turbulence_does(developed):
