@@ -238,6 +238,8 @@ def _add_command(commands, name, run, help, epilog=None) -> argparse.ArgumentPar
     return parser
 
 
+INPUT_HELP = "NetCDF file, Zarr store, folder of NetCDF files, or a quoted pattern"
+
 # ---------------------------------------------------------------------------- reconstruct
 
 
@@ -245,11 +247,7 @@ def _add_reconstruct(commands) -> None:
     p = _add_command(
         commands, "reconstruct", _reconstruct, "fill a file of gappy daily maps", RECONSTRUCT
     )
-    p.add_argument(
-        "input",
-        metavar="INPUT",
-        help="NetCDF file, Zarr store, folder of NetCDF files, or a quoted pattern",
-    )
+    p.add_argument("input", metavar="INPUT", help=INPUT_HELP)
     p.add_argument("output", metavar="OUTPUT.nc", help="the NetCDF file to write")
     p.add_argument(
         "--climatology",
@@ -900,11 +898,7 @@ def _add_judge(commands) -> None:
     p = _add_command(
         commands, "judge", _judge, "score methods on a file by its own observations", JUDGE
     )
-    p.add_argument(
-        "input",
-        metavar="FILE",
-        help="NetCDF file, Zarr store, folder of NetCDF files, or a quoted pattern",
-    )
+    p.add_argument("input", metavar="FILE", help=INPUT_HELP)
     p.add_argument("--out", metavar="FILE.json", help="write all numbers here as well")
     p.add_argument("--figure", metavar="FILE.png", help="draw them; FILE.json has the words for it")
     _add_opening_options(p)

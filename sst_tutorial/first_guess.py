@@ -278,31 +278,31 @@ class SuccessiveCorrections(nn.Module):
 
 def _features(x: Tensor, seen: Tensor) -> Tensor:
     """Log coverage, log spread, log difference between neighbours of each month: (B, 3)."""
-    number = seen.sum((1, 2, 3)).clamp_min(1.0)
-    mean = (x.sum((1, 2, 3)) / number)[:, None, None, None]
-    spread = ((x - mean).square() * seen).sum((1, 2, 3)) / number
-    pairs = seen[..., 1:] * seen[..., :-1]
-    step = ((x[..., 1:] - x[..., :-1]).square() * pairs).sum((1, 2, 3))
-    # Few or no pairs say nothing: five that know only the spread keep the logarithm in its range.
-    step = (step + 5 * 2 * spread) / (pairs.sum((1, 2, 3)) + 5)
-    H, W = x.shape[2:]
-    coverage = number / (31 * H * W)  # of a full month, so that padding days change nothing
+    coverage, spread = _coverage_and_spread(x, seen)
+    step = _step(x, seen, 3, 1, spread)
     # Kept to what training months show. Outside it `tune` guesses, and the gains run away.
     spread, step = (spread + 1e-3).clamp(0.08, 3.0), (step + 1e-3).clamp(0.03, 1.0)
-    return torch.stack([coverage.clamp(0.003, 1.0), spread, step], 1).log()  # (B, 3)
+    return torch.stack([coverage, spread, step], 1).log()  # (B, 3)
 
 
 def _motion(x: Tensor, seen: Tensor) -> Tensor:
     """Log coverage, log spread, and the log mean square difference of pairs of observations 1 and 4
     cells, 1 and 3 days apart: (B, 6)."""
+    coverage, spread = _coverage_and_spread(x, seen)
+    spread = spread + 1e-3
+    steps = [_step(x, seen, axis, lag, spread) for axis, lag in ((3, 1), (3, 4), (1, 1), (1, 3))]
+    numbers = [coverage, spread.clamp(0.01, 6.0)]
+    return torch.stack(numbers + [s.clamp(0.004, 6.0) for s in steps], 1).log()
+
+
+def _coverage_and_spread(x: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
+    """Share of a full month that was seen, and variance of what was, of each month: (B,) each."""
     number = seen.sum((1, 2, 3)).clamp_min(1.0)
     mean = (x.sum((1, 2, 3)) / number)[:, None, None, None]
-    spread = ((x - mean).square() * seen).sum((1, 2, 3)) / number + 1e-3
+    spread = ((x - mean).square() * seen).sum((1, 2, 3)) / number
     H, W = x.shape[2:]
-    coverage = number / (31 * H * W)
-    steps = [_step(x, seen, axis, lag, spread) for axis, lag in ((3, 1), (3, 4), (1, 1), (1, 3))]
-    numbers = [coverage.clamp(0.003, 1.0), spread.clamp(0.01, 6.0)]
-    return torch.stack(numbers + [s.clamp(0.004, 6.0) for s in steps], 1).log()
+    coverage = number / (31 * H * W)  # of a full month, so that padding days change nothing
+    return coverage.clamp(0.003, 1.0), spread
 
 
 def _step(x: Tensor, seen: Tensor, axis: int, lag: int, spread: Tensor) -> Tensor:
@@ -312,8 +312,8 @@ def _step(x: Tensor, seen: Tensor, axis: int, lag: int, spread: Tensor) -> Tenso
         return 2 * spread
     pairs = seen.narrow(axis, 0, n) * seen.narrow(axis, lag, n)
     square = (x.narrow(axis, 0, n) - x.narrow(axis, lag, n)).square()
-    # Few pairs say nothing: five that know only the spread stand in.
-    return ((square * pairs).sum((1, 2, 3)) + 10 * spread) / (pairs.sum((1, 2, 3)) + 5)
+    # Few pairs say nothing: five that know only the spread keep the logarithm in its range.
+    return ((square * pairs).sum((1, 2, 3)) + 5 * 2 * spread) / (pairs.sum((1, 2, 3)) + 5)
 
 
 def _gaussian(distance: Tensor) -> Tensor:
