@@ -204,7 +204,7 @@ class SuccessiveCorrections(nn.Module):
 
     def read(self, x: Tensor, observed, ocean, exists) -> Reading:
         """The channels are misfit, analysis and three counts."""
-        analysis, increments, counts = self.analyse(x, observed)
+        analysis, increments, counts = self.analyse(x, observed, ocean if self.motion else None)
         n = len(counts)
         chosen = [counts[i].log1p() for i in (n // 3, 2 * n // 3, n - 1)]
         misfit = (x - analysis).masked_fill(~observed, 0.0)
@@ -234,8 +234,11 @@ class SuccessiveCorrections(nn.Module):
         maps = torch.stack(maps, 1).masked_fill(~ocean[:, None], 0.0)  # (B, S, H, W)
         return FirstGuess(mean, daily, channels, known, maps)
 
-    def analyse(self, x: Tensor, observed: Tensor) -> tuple[Tensor, list[Tensor], list[Tensor]]:
-        """x (B, T, H, W) anomalies, anything where not observed; observed the same shape, bool.
+    def analyse(
+        self, x: Tensor, observed: Tensor, ocean: Tensor | None = None
+    ) -> tuple[Tensor, list[Tensor], list[Tensor]]:
+        """x (B, T, H, W) anomalies, anything where not observed; observed the same shape, bool;
+        ocean (B, H, W) bool, where something could be seen, None = on the whole map.
 
         Returns the analysis (B, T, H, W), complete, and for each correction its increment and its
         count of observations, both (B, T, H, W), all in float32 at least.
@@ -248,7 +251,7 @@ class SuccessiveCorrections(nn.Module):
         spare = -days % 8 if x.is_cuda else 0
         x, seen = (F.pad(a, (0, 0, 0, 0, 0, spare)) for a in (x, observed.to(x.dtype)))
         T, H, W = x.shape[1:]
-        cells, memory, noise, gain = self._numbers(x, seen)  # each (n, b, 1, 1); b = 1 or B
+        cells, memory, noise, gain = self._numbers(x, seen, ocean)  # each (n, b, 1, 1)
         noise, gain = noise[:, :, None], gain[:, :, None]  # (n, b, 1, 1, 1)
         day, row, col = (_distances(n, x) for n in (T, H, W))
         along_t = torch.exp(-day / memory)[:, :, None]  # (n, b, 1, T, T)
@@ -266,13 +269,14 @@ class SuccessiveCorrections(nn.Module):
             counts.append(count[:, :days])
         return analysis[:, :days], increments, counts
 
-    def _numbers(self, x: Tensor, seen: Tensor):
+    def _numbers(self, x: Tensor, seen: Tensor, ocean: Tensor | None):
         """Cells, days, noise, gain of every correction, each (n, b, 1, 1); b = 1, or B to adapt."""
         numbers = torch.stack([self.log_cells, self.log_days, self.log_noise, self.log_gain])
         numbers = numbers[None]  # (1, 4, n)
         if self.tune is not None:
-            features = (_motion if self.motion else _features)(x, seen).to(self.log_cells.dtype)
-            numbers = numbers + self.tune(features).unflatten(1, (4, -1))  # (B, 4, n)
+            features = _motion(x, seen, ocean) if self.motion else _features(x, seen)
+            bend = self.tune(features.to(self.log_cells.dtype))
+            numbers = numbers + bend.unflatten(1, (4, -1))  # (B, 4, n)
         return numbers.to(x.dtype).exp().permute(1, 2, 0)[..., None, None].unbind()
 
 
@@ -285,23 +289,27 @@ def _features(x: Tensor, seen: Tensor) -> Tensor:
     return torch.stack([coverage, spread, step], 1).log()  # (B, 3)
 
 
-def _motion(x: Tensor, seen: Tensor) -> Tensor:
+def _motion(x: Tensor, seen: Tensor, ocean: Tensor | None = None) -> Tensor:
     """Log coverage, log spread, and the log mean square difference of pairs of observations 1 and 4
     cells, 1 and 3 days apart: (B, 6)."""
-    coverage, spread = _coverage_and_spread(x, seen)
+    coverage, spread = _coverage_and_spread(x, seen, ocean)
     spread = spread + 1e-3
     steps = [_step(x, seen, axis, lag, spread) for axis, lag in ((3, 1), (3, 4), (1, 1), (1, 3))]
     numbers = [coverage, spread.clamp(0.01, 6.0)]
     return torch.stack(numbers + [s.clamp(0.004, 6.0) for s in steps], 1).log()
 
 
-def _coverage_and_spread(x: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
-    """Share of a full month that was seen, and variance of what was, of each month: (B,) each."""
+def _coverage_and_spread(x: Tensor, seen: Tensor, ocean=None) -> tuple[Tensor, Tensor]:
+    """Share of a full month that was seen, and variance of what was, of each month: (B,) each.
+
+    Of a full month of the `ocean` (B, H, W). Without one, as `ocean-1` learned it, of the whole
+    map: there land and padding look like clouds, and bend the first guess by some mK.
+    """
     number = seen.sum((1, 2, 3)).clamp_min(1.0)
     mean = (x.sum((1, 2, 3)) / number)[:, None, None, None]
     spread = ((x - mean).square() * seen).sum((1, 2, 3)) / number
-    H, W = x.shape[2:]
-    coverage = number / (31 * H * W)  # of a full month, so that padding days change nothing
+    cells = x.shape[2] * x.shape[3] if ocean is None else ocean.sum((1, 2)).clamp_min(1)
+    coverage = number / (31 * cells)  # of a full month, so that padding days change nothing
     return coverage.clamp(0.003, 1.0), spread
 
 

@@ -31,8 +31,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sst_tutorial._checks import require, require_mask
+from sst_tutorial.first_guess import month_mean
 from sst_tutorial.ocean_norm import OceanBatchNorm2d
-from sst_tutorial.space_time import Question, SpaceTime
+from sst_tutorial.space_time import DailyHead, Question, SpaceTime
 
 
 def sincos_table(length: int, dim: int) -> Tensor:
@@ -365,8 +366,9 @@ class SpatioTemporalModel(nn.Module):
         max_H, max_W: the most rows and columns of patches.
         spatial_depth, spatial_heads: layers and heads of the spatial transformer.
         temporal_heads: scores per day of the temporal aggregator.
-        blocks, question: of `space_time.py`; attention between the daily tokens, and whether the
-            day weights are told which days are asked and hear the others too.
+        blocks, question, daily_head: of `space_time.py`; attention between the daily tokens,
+            whether the day weights are told which days are asked and hear the others too, and
+            whether the tokens of each day add to the map of that day.
         skip_chans: channels of the maps that reach the decoder beside the tokens.
         residual_blocks: convolution blocks of the decoder at full resolution.
     """
@@ -374,18 +376,21 @@ class SpatioTemporalModel(nn.Module):
     def __init__(
         self, in_chans=1, embed_dim=128, patch_size=(1, 4, 4), max_T=64, hidden=128, overlap=1,
         max_H=1024, max_W=1024, spatial_depth=2, spatial_heads=4,
-        temporal_heads=1, blocks=0, question=False, skip_chans=0, residual_blocks=0,
+        temporal_heads=1, blocks=0, question=False, daily_head=False,
+        skip_chans=0, residual_blocks=0,
     ):
         super().__init__()
         self.patch_size = tuple(patch_size)
         self.encoder = VideoEncoder(in_chans, embed_dim, patch_size)
         self.mixer = SpaceTime(embed_dim, blocks, spatial_heads)
         self.question = Question(embed_dim) if question else None
+        self.daily_head = DailyHead(embed_dim, patch_size) if daily_head else None
         self.temporal = TemporalAttentionAggregator(embed_dim, max_T, temporal_heads)
         self.spatial_pe = SpatialPositionalEncoding2D(embed_dim, max_H, max_W)
         self.spatial_tr = SpatialTransformer(embed_dim, spatial_depth, spatial_heads)
         self.decoder = MonthlyConvDecoder(
-            embed_dim, *self.patch_size[1:], hidden, overlap, skip_chans, residual_blocks
+            embed_dim, *self.patch_size[1:], hidden, overlap, skip_chans + daily_head,
+            residual_blocks,
         )
 
     @property
@@ -395,8 +400,8 @@ class SpatioTemporalModel(nn.Module):
 
     def forward(
         self, daily_data: Tensor, daily_mask: Tensor, land_mask_patch=None, days_mask=None,
-        skip=None, wanted=None,
-    ) -> Tensor:
+        skip=None, wanted=None, every_day=False,
+    ):
         """Monthly map (B, H, W), in the units of the input, land 0.
 
         daily_data: (B, C, T, H, W) standardised anomalies; values under the mask do not matter.
@@ -405,26 +410,37 @@ class SpatioTemporalModel(nn.Module):
         days_mask: (B, T) bool, True = a day that does not exist (short months padded to 31).
         skip: (B, skip_chans, H, W) maps for the decoder, of a network built with skip_chans.
         wanted: (B, T) bool, True = a day of which the mean is asked; None = all that exist.
+        every_day: also return what the daily head adds to each day (B, T, H, W).
         """
         tokens = self.read(daily_data, daily_mask, days_mask)
         shape = daily_data.shape[3:]
-        return self.answer(tokens, shape, land_mask_patch, days_mask, skip, wanted)  # (B, H, W)
+        x = self.answer(tokens, shape, land_mask_patch, days_mask, skip, wanted)  # (B, H, W)
+        return (x, tokens[-1]) if every_day else x
 
     def answer(self, tokens, shape, land_mask_patch=None, days_mask=None, skip=None, wanted=None):
         """The map (B, H, W) = (B, *shape) from what `read` returned; the rest as for `forward`."""
-        x, _ = self._weigh(*tokens, days_mask, wanted)  # (B, N, D)
-        return self.decoder(self.spatial_tr(x), *shape, land_mask_patch, skip)
+        *tokens, days = tokens
+        x = self.spatial_tr(self._weigh(*tokens, days_mask, wanted)[0])  # (B, N, D)
+        if days is None:
+            return self.decoder(x, *shape, land_mask_patch, skip)
+        asked = self._days(days_mask, wanted, len(x), days.shape[1])[1]  # (B, T)
+        added = month_mean(days, asked)  # (B, H, W)
+        if land_mask_patch is not None:
+            added = added.masked_fill(land_mask_patch, 0.0)
+        maps = [added[:, None].to(x.dtype)] + ([] if skip is None else [skip])
+        return self.decoder(x, *shape, land_mask_patch, torch.cat(maps, 1)) + added
 
     def attention(self, daily_data, daily_mask, days_mask=None, wanted=None) -> dict:
         """Where the network looks: {"temporal": (B, N, T'), "spatial": a (B, heads, N, N) tensor
         per layer}; arguments as for `forward`."""
-        tokens = self.read(daily_data, daily_mask, days_mask)
+        tokens = self.read(daily_data, daily_mask, days_mask)[:3]
         x, weights = self._weigh(*tokens, days_mask, wanted)
         return {"temporal": weights, "spatial": self.spatial_tr(x, return_attention=True)[1]}
 
-    def read(self, daily_data, daily_mask, days_mask=None) -> tuple[Tensor, Tensor, Tensor]:
+    def read(self, daily_data, daily_mask, days_mask=None) -> tuple:
         """What no question changes: the days' tokens after the mixer (B, T'N, D), which of them
-        saw something (B, T', N), and the marks of their places (N, D)."""
+        saw something (B, T', N), the marks of their places (N, D), and what the daily head adds to
+        each day (B, T, H, W) or None."""
         shape, (Pt, Ph, Pw) = tuple(daily_data.shape), self.patch_size
         require(len(shape) == 5, f"daily_data must be (B, C, T, H, W), got shape {shape}")
         if days_mask is not None:
@@ -434,17 +450,24 @@ class SpatioTemporalModel(nn.Module):
         x = self.encoder(daily_data, daily_mask)  # (B, T'N, D)
         valid = (~daily_mask).float().amax(1, keepdim=True)  # `any` is five times slower on a CPU
         seen = F.max_pool3d(valid, self.patch_size, self.patch_size).flatten(3).squeeze(1) > 0
-        place = self.spatial_pe(shape[3] // Ph, shape[4] // Pw)
-        return self.mixer(x, self.temporal.pos(shape[2] // Pt), place, seen), seen, place
+        grid = shape[2] // Pt, shape[3] // Ph, shape[4] // Pw
+        place = self.spatial_pe(*grid[1:])
+        x = self.mixer(x, self.temporal.pos(grid[0]), place, seen)
+        return x, seen, place, None if self.daily_head is None else self.daily_head(x, grid)
 
     def _weigh(self, x, seen, place, days_mask=None, wanted=None):
         """The days summed up, with addresses (B, N, D), and the weights of the days (B, N, T')."""
         (B, Tp, N), Pt = seen.shape, self.patch_size[0]
-        exist = seen.new_ones(B, Tp * Pt) if days_mask is None else ~days_mask  # (B, T)
-        asked = exist if wanted is None else wanted & exist
         # A time patch counts when one of its days does.
-        exist, asked = (days.view(B, Tp, Pt).any(-1) for days in (exist, asked))  # (B, T')
+        days = self._days(days_mask, wanted, B, Tp * Pt)
+        exist, asked = (d.view(B, Tp, Pt).any(-1) for d in days)  # (B, T')
         marks = None if self.question is None else self.question(asked).to(x.dtype)
         heard = asked if marks is None else exist
         x, weights = self.temporal(x, Tp, N, 1, ~heard, seen, True, marks)
         return x + place.to(x.dtype), weights
+
+    def _days(self, days_mask, wanted, B: int, T: int) -> tuple[Tensor, Tensor]:
+        """Which days exist and which of them are asked for, (B, T) bool each."""
+        exist = torch.ones(B, T, dtype=torch.bool, device=self.decoder.scale.device)
+        exist = exist if days_mask is None else ~days_mask
+        return exist, exist if wanted is None else wanted & exist

@@ -133,8 +133,9 @@ class Batch:
     ocean (B, H, W) bool, True = sea. exists (B, T) bool, True = a day of the month (False pads
     short months). wanted (B, T) bool, True = a day whose mean is asked; None = the whole month.
     target (B, H, W) K, the mean anomaly of the days asked for, 0 on land, or None. prior (B, H, W)
-    degC, the prior's mean over them, what to add for a temperature, or None. Of another variable K
-    stands for `quantity.unit` and degC for its own units.
+    degC, the prior's mean over them, what to add for a temperature, or None. truth (B, T, H, W) K,
+    the anomalies of all days of a training sample, or None. Of another variable K stands for
+    `quantity.unit` and degC for its own units.
     """
 
     anomaly: Tensor
@@ -144,15 +145,17 @@ class Batch:
     wanted: Tensor | None = None
     target: Tensor | None = None
     prior: Tensor | None = None
+    truth: Tensor | None = None
 
     def __post_init__(self):
         if self.anomaly.ndim != 4:
             raise ValueError(f"anomaly must be (B, T, H, W), got shape {tuple(self.anomaly.shape)}")
         B, T, H, W = self.anomaly.shape
         masks = {"observed": (B, T, H, W), "ocean": (B, H, W), "exists": (B, T), "wanted": (B, T)}
-        for name, shape in (masks | {"target": (B, H, W), "prior": (B, H, W)}).items():
+        maps = {"target": (B, H, W), "prior": (B, H, W), "truth": (B, T, H, W)}
+        for name, shape in (masks | maps).items():
             tensor = getattr(self, name)
-            if tensor is None and name in ("wanted", "target", "prior"):
+            if tensor is None and (name in maps or name == "wanted"):
                 continue
             if tuple(tensor.shape) != shape or (name in masks and tensor.dtype != torch.bool):
                 kind = "bool " * (name in masks)
@@ -216,12 +219,17 @@ class Batch:
 
 
 def month_of(
-    daily: xr.Dataset, period: pd.Period, climatology=None, truth=None, quantity: Quantity = SST
+    daily: xr.Dataset,
+    period: pd.Period,
+    climatology=None,
+    truth=None,
+    quantity: Quantity = SST,
+    smooth=None,
 ) -> Month:
     """One calendar month of a tidy series (`open_sst` returns one), absent days being gaps.
 
-    climatology: (dayofyear, lat, lon) degC on the same grid, or None. truth: (H, W) or None.
-    quantity: what `daily` holds, see `reconstruction.quantity_of`.
+    climatology: (dayofyear, lat, lon) degC on the same grid, or (time, lat, lon) of all days of the
+    month, or None. truth: (H, W) or None. quantity: what `daily` holds, see `reconstruction.quantity_of`. smooth: as for `month_prior`.
     """
     days = pd.date_range(period.start_time, periods=period.days_in_month)
     ocean = daily["ocean_mask"].values
@@ -232,9 +240,11 @@ def month_of(
     sst[index[begin:end].day - 1] = here.values
     sst[~(ocean & np.isfinite(sst))] = np.nan
     if climatology is not None:
-        climatology = climatology_for(climatology, days).values  # (T, H, W)
+        if "time" not in climatology.dims:
+            climatology = climatology_for(climatology, days)
+        climatology = climatology.values  # (T, H, W)
     wraps = is_global(daily["lon"].values)
-    prior = month_prior(sst, ocean, climatology, wraps, quantity)
+    prior = month_prior(sst, ocean, climatology, wraps, quantity, smooth)
     lat = daily["lat"].values
     return Month(sst, ocean, prior, truth, lat, str(period), quantity=quantity)
 

@@ -68,20 +68,27 @@ class Estimator(nn.Module):
         return self.network.patch_size
 
     def forward(
-        self, anomaly: Tensor, observed: Tensor, ocean: Tensor, exists: Tensor, wanted=None
-    ) -> Estimate:
+        self, anomaly: Tensor, observed: Tensor, ocean: Tensor, exists: Tensor, wanted=None,
+        every_day=False,
+    ):  # fmt: skip
         """The fields of `months.Batch`, as `batch.inputs` has them; what is not observed may hold
         anything.
 
         wanted: (B, T) bool, True = a day of which the mean is asked, some of those that exist: the
         whole month (None), one day, or any between. The same weights answer all of them.
+        every_day: return the `Estimate` and what a network with a daily head makes of all days in
+            one go (B, T, H, W) K, to learn from; `days` gives better maps.
         """
         wanted = None if wanted is None else wanted & exists
         guess = self.first_guess(*self._scaled(anomaly, observed, ocean, exists), wanted)
         inputs = self._inputs(guess, ocean, exists)
         skip = guess.maps.to(inputs[0].dtype)  # (B, S, H, W)
-        added = self.network(*inputs, skip, wanted)  # (B, H, W)
-        return Estimate(self.scale * (guess.mean + added), self.scale * guess.mean)
+        if every_day:
+            added, days = self.network(*inputs, skip, wanted, every_day=True)
+        else:
+            added = self.network(*inputs, skip, wanted)  # (B, H, W)
+        estimate = Estimate(self.scale * (guess.mean + added), self.scale * guess.mean)
+        return (estimate, self.scale * (guess.daily + days)) if every_day else estimate
 
     def days(self, anomaly: Tensor, observed: Tensor, ocean: Tensor, exists: Tensor) -> Estimate:
         """The maps of all days, in eval mode those that `forward` gives to who asks for each alone.
@@ -116,8 +123,8 @@ class Estimator(nn.Module):
             if tokens is None:
                 added = self.network(*month, skip, wanted)  # (Q, H, W)
             else:
-                x, seen, place = tokens
-                same = (x.expand(len(days), -1, -1), seen.expand(len(days), -1, -1), place)
+                x, seen, *others = tokens
+                same = (x.expand(len(days), -1, -1), seen.expand(len(days), -1, -1), *others)
                 added = self.network.answer(same, ocean.shape[1:], *month[2:], skip, wanted)
             mean[0, days] = self.scale * (guess.mean + added)
             first_guess[0, days] = self.scale * guess.mean

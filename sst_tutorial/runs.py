@@ -163,6 +163,10 @@ def _estimator(settings: Settings) -> tuple[Estimator, tuple[dict, dict]]:
         config = read_metadata(find_weights(settings.start))["config"]
         slots = config["first_guess"], config["network"]
         estimator = load_weights(settings.start)
+    if settings.every_day and getattr(estimator.network, "daily_head", None) is None:
+        raise ValueError(
+            f"every_day={settings.every_day} needs a network with daily_head = true; leave it away"
+        )
     if settings.daily and not getattr(estimator.network, "answers_days", True):
         raise ValueError(
             f"daily={settings.daily}: network {slots[1]['name']!r} answers for whole months only; "
@@ -199,6 +203,7 @@ def _samples(daily, years, clouds, settings: Settings, seed: int, device) -> Sam
         lasting=settings.lasting,
         daily=settings.daily,
         no_climatology=settings.no_climatology,
+        truth=settings.every_day > 0,
     )
 
 

@@ -87,6 +87,7 @@ class SampleMaker:
         daily: share of samples that ask for the map of one day instead of the month's mean.
         no_climatology: share of samples of which no climatology is known: their gradients and
             trends are part of the anomaly, and the prior is a smooth map of the observations.
+        truth: hand out the true maps of all days too.
     """
 
     def __init__(
@@ -104,10 +105,11 @@ class SampleMaker:
         lasting=0.0,
         daily=0.0,
         no_climatology=0.0,
+        truth=False,
     ):
         self.device, self.seed, self.size = torch.device(device), seed, size
         self.moving, self.lasting, self.daily = moving, lasting, daily
-        self.no_climatology = no_climatology
+        self.no_climatology, self.truth = no_climatology, truth
         self.simulated = 1.0 - moving if real is None else simulated
         if max(moving, self.simulated + moving) > 1:
             raise ValueError(f"simulated={simulated} and moving={moving} are more than all samples")
@@ -167,10 +169,10 @@ class SampleMaker:
         fields = [x[step % AHEAD :: AHEAD].contiguous() for x in self.made[1]]
         if not self.daily:
             fields[4] = None  # whole months are what is asked for by default
-        return Batch(*fields)
+        return Batch(*fields[:6], truth=fields[6] if self.truth else None)
 
     def _block(self, block: int, n: int) -> tuple[Tensor, ...]:
-        """n samples, the fields of `Batch`."""
+        """n samples, the fields of `Batch` but for the prior."""
         self.rng.manual_seed(self.seed * 1_000_003 + block)
         self.host.manual_seed(self.seed * 1_000_003 + block)
         parts, drawn = [], block * n
@@ -207,7 +209,9 @@ class SampleMaker:
             prior = smooth_mean(noisy.sum(1), observed.float().sum(1)) * unknown[:, None, None]
             noisy = torch.where(observed, noisy - prior[:, None], 0.0)
             target = (target - prior).masked_fill(~ocean, 0.0)
-        return noisy, observed, ocean, exists, wanted, target
+            truth = truth - prior[:, None]
+        fields = (noisy, observed, ocean, exists, wanted, target)
+        return (*fields, truth) if self.truth else fields
 
     def _climate(self, n: int) -> Tensor:
         """(n, T, H, W) K: gradients from edge to edge and trends over the month, which are part of

@@ -49,6 +49,7 @@ class Settings:
     lasting: float = 0.0  # share of the samples under `clouds` whose clouds stay for days
     daily: float = 0.0  # share of samples that ask for one day instead of the month
     no_climatology: float = 0.0  # share of samples of which no climatology is known
+    every_day: float = 0.0  # weight, in the loss, of the first maps of all days (daily_head)
     data: str | None = None  # file of complete daily SST; None = simulated seas
     clouds: str | None = None  # what a real instrument saw; None = simulated clouds
     train_years: tuple | None = None  # [first, last]; None = all before the validation years
@@ -110,6 +111,8 @@ def _read_record(path: Path) -> dict:
             f"{path} has format {found!r}, this version reads {RECORD_FORMAT!r}; repeat the run "
             "from its settings file"
         )
+    if record.get("fine_tuning"):
+        raise ValueError(f"{path} is the record of a fine-tuning; repeat it by its command")
     return dict(record["settings"])
 
 
@@ -167,7 +170,7 @@ def _check(settings: Settings, where: str) -> None:
             raise ValueError(f"{where}: {key}={getattr(settings, key)} must be positive")
     if settings.seconds == 0 or settings.micro_batch == 0:
         raise ValueError(f"{where}: seconds and micro_batch must be positive, or left away")
-    for key in ("warmup", "weight_decay"):
+    for key in ("warmup", "weight_decay", "every_day"):
         if not 0 <= getattr(settings, key) < float("inf"):
             raise ValueError(f"{where}: {key}={getattr(settings, key)} must be 0 or more")
     if not 0 <= settings.seed < 2**32:

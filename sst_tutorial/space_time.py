@@ -4,8 +4,10 @@ The published network gives every day one weight, chosen before any patch has se
 Here each token first looks along the days of its patch, then across the patches of its day, so that
 what a front did before and after a cloudy day can be followed. Zero blocks change nothing.
 
-`Question` tells the day weights which days are asked for. A plain `SpatioTemporalModel` gives all
-other days the weight 0; one with a question listens to all of them, the near ones more.
+`DailyHead` lets the tokens of each day answer for that day, so that a month has 31 targets to
+learn from instead of one. `Question` tells the day weights which days are asked for: a plain
+`SpatioTemporalModel` gives all other days the weight 0; one with a question listens to all of them,
+the near ones more.
 """
 
 import math
@@ -111,6 +113,24 @@ class _Attention(nn.Module):
         x = x.unflatten(-1, (self.heads, -1))  # (B, T, N, heads, d)
         x = x.flatten(2, 3) if self.axis == 1 else x.flatten(0, 1)
         return x.transpose(1, 2)
+
+
+class DailyHead(nn.Module):
+    """One layer from the token of a day to its patch of that day's map; it begins by adding 0."""
+
+    def __init__(self, embed_dim, patch_size):
+        super().__init__()
+        self.patch_size = tuple(patch_size)
+        self.last = nn.Linear(embed_dim, math.prod(patch_size))
+        nn.init.zeros_(self.last.weight)
+        nn.init.zeros_(self.last.bias)
+
+    def forward(self, x: Tensor, grid: tuple[int, int, int]) -> Tensor:
+        """x (B, T'N, D) with a grid (T', H', W') of patches -> maps (B, T, H, W), float32."""
+        x = self.last(x).float()  # (B, T'N, Pt Ph Pw)
+        x = x.unflatten(1, grid).unflatten(-1, self.patch_size)  # (B, T', H', W', Pt, Ph, Pw)
+        x = x.permute(0, 1, 4, 2, 5, 3, 6)  # (B, T', Pt, H', Ph, W', Pw)
+        return x.flatten(5, 6).flatten(3, 4).flatten(1, 2)
 
 
 class Question(nn.Module):

@@ -40,6 +40,18 @@ def ocean_rmse(prediction: Tensor, target: Tensor, ocean: Tensor) -> Tensor:
     return (square / weight.sum((1, 2)).clamp_min(1) + 1e-6).sqrt().mean()
 
 
+def loss_of(model: nn.Module, batch: Batch, every_day: float = 0.0) -> Tensor:
+    """`ocean_rmse` of what was asked and, weighed by `every_day`, of what the daily head makes of
+    all days: 31 more targets of each sample, for one layer's work."""
+    if not every_day:
+        return ocean_rmse(model(*batch.inputs).mean, batch.target, batch.ocean)
+    estimate, days = model(*batch.inputs, every_day=True)
+    there = batch.ocean[:, None] & batch.exists[:, :, None, None]  # (B, T, H, W)
+    maps = (x.flatten(1, 2) for x in (days, batch.truth, there))  # (B, T H, W)
+    asked = ocean_rmse(estimate.mean, batch.target, batch.ocean)
+    return asked + every_day * ocean_rmse(*maps)
+
+
 def learning_rate(step: int, progress: float, settings: Settings) -> float:
     """Linear warm-up over steps, then half a cosine over the progress 0..1, to a thousandth."""
     if step < settings.warmup:
@@ -118,8 +130,7 @@ def fit(
         for n, part in enumerate(parts, start=1):  # a small card takes the batch in parts
             with fabric.no_backward_sync(model, enabled=n < len(parts)):
                 piece = batch[part]
-                estimate = model(*piece.inputs)
-                share = ocean_rmse(estimate.mean, piece.target, piece.ocean) / len(parts)
+                share = loss_of(model, piece, settings.every_day) / len(parts)
                 fabric.backward(share)
                 loss += share.detach()
         norm = fabric.clip_gradients(

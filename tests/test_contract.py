@@ -276,7 +276,7 @@ def test_days_at_once_read_a_month_once_and_answer_in_parts():
         part = getattr(estimator.network, name)
         part.register_forward_hook(lambda module, args, out, sizes=sizes: sizes.append(len(out)))
     analyse, analysed = estimator.first_guess.analyse, []
-    estimator.first_guess.analyse = lambda x, seen: analysed.append(len(x)) or analyse(x, seen)
+    estimator.first_guess.analyse = lambda x, *a: analysed.append(len(x)) or analyse(x, *a)
     estimator.days(*batch)
     assert analysed == seen["encoder"] == seen["mixer"] == [1, 1]
     assert sum(seen["decoder"]) == 28 + 31 and max(seen["decoder"]) == DAYS_AT_ONCE
