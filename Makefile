@@ -13,7 +13,7 @@ CHAPTERS := $(shell sed -n 's|.*file: \(book/chapters/.*\)|\1.ipynb|p' _toc.yml)
 export OMP_NUM_THREADS ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: book test run-notebooks address pins clean
+.PHONY: book test pdf website run-notebooks address pins clean
 
 book: $(INSTALLED) $(CACHE)/.package
 	$(BIN)/jcache notebook -p $(CACHE) add $(CHAPTERS)
@@ -26,13 +26,30 @@ test: $(INSTALLED)
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile --durations 10 \
 	    --nbval-lax --nbval-cell-timeout 180 tests $(CHAPTERS)
 
+# The whole book as one PDF. Chromium prints it; CHROMIUM names another one.
+CHROMIUM ?= chromium
+pdf: book
+	$(BIN)/jupyter-book build . -q --builder singlehtml
+	@# Its pictures are named from the folder above the page.
+	cp _build/singlehtml/book/index.html _build/singlehtml/book.html
+	$(CHROMIUM) --headless --no-sandbox --disable-gpu --no-pdf-header-footer \
+	    --virtual-time-budget=120000 --print-to-pdf=_build/book.pdf _build/singlehtml/book.html
+	@echo "The book on paper: $(CURDIR)/_build/book.pdf"
+
+# Every built page in a browser: weight, complaints, screen readers, phones, Lighthouse.
+# Needs Chromium and node (18 or newer); takes 15 minutes. `make test` looks at three pages.
+website: book
+	SST_TUTORIAL_SITE=_build/html SST_TUTORIAL_PAGES=all \
+	    $(BIN)/python -m pytest -q -rA tests/test_website.py
+
 # For authors: execute all chapters and store their outputs.
 run-notebooks: $(INSTALLED)
 	$(BIN)/python book/notebooks.py run
 
-# After a change of the repository's address in pyproject.toml.
+# make address URL=https://github.com/you/sst-tutorial: the repository's address, set everywhere.
+# Without URL, after a new version: launch links and setup cells name its tag.
 address: $(INSTALLED)
-	$(BIN)/python book/notebooks.py address
+	$(BIN)/python book/notebooks.py address $(URL)
 
 # After an upgrade: write down the environment as it is.
 pins: $(INSTALLED)

@@ -685,7 +685,7 @@ def oi_step(s):
         s.text(78 + 90 * i, s.y + 10, f"observation {i + 1}", at="start", kind="soft")
     s.y += 19
     pair, pair_g = w[0] + w[1], g[0] + g[1]
-    s.say(f"OI: 1 and 2 together {num(pair, 2)}, 3 alone {num(w[2], 2)}: twins share a vote.",
+    s.say(f"OI: 1 and 2 together {num(pair, 2)}, 3 alone {num(w[2], 2)}: like ones share a vote.",
           f"Gaussian: {num(pair_g, 2)} against {num(g[2], 2)}. It counts heads.")
     s.alt = ("Frame 1: observations 1 and 2 stand side by side on the left of a question mark, 3 "
              "stands alone on the right, about as far. Frame 2: a 3 by 3 matrix says how alike "
@@ -1778,6 +1778,81 @@ def three_parts(s):
     return s
 
 
+# ---- experiments ------------------------------------------------------------------------
+
+HARD, LUCK = (290, 180, 240, 330), (-8, 3, 5)  # mK: of four months, of three seeds
+HELPED = -6  # mK, by the change
+SMALL_MK = 3  # nobody minds less
+
+
+def runs_and_months():
+    """Errors in mK of three seeds on four months: (base, change), (3, 4) each, whole numbers."""
+    rng = np.random.default_rng(4)
+    base = np.add.outer(LUCK, HARD) + rng.integers(-3, 4, (3, 4))
+    return base, base + HELPED + rng.integers(-2, 3, (3, 4))
+
+
+def table_of_runs(s, values, left, names, words, sign=False):
+    """Rows of seeds, columns of months, and the mean of each row beside it."""
+    s.text(left + 70, s.y + 10, words, kind="soft")
+    for row, (name, errors) in enumerate(zip(names, values, strict=True)):
+        y = s.y + 17 + 22 * row
+        if name:
+            s.text(left - 5, y + 15, name, at="end", kind="soft")
+        for column, error in enumerate(errors):
+            s.plain(left + 35 * column, y, num(error, 0, sign), w=35)
+
+
+@drawing("The luck of a run and the hardness of a month")
+def same_seed_same_month(s):
+    base, change = runs_and_months()
+    rest = change - base
+    s.frame(1, "Months are hard, runs have luck")
+    names = [f"seed {i}" for i in range(3)]
+    table_of_runs(s, base, 58, names, "base: 4 months (mK)")
+    table_of_runs(s, change, 207, [""] * 3, "change: the same months")
+    s.y += 92
+    spread = base.max() - base.min()
+    s.say(f"The errors differ by up to {spread} mK, from month to month",
+          "and from seed to seed. The change is lost among them.")
+    s.y += 6
+    s.frame(2, "Subtract: same seed, same month")
+    table_of_runs(s, rest, 58, names, "change − base (mK)", sign=True)
+    s.text(277, s.y + 10, "mean of the row", kind="soft")
+    for row, mean in enumerate(rest.mean(1)):
+        s.text(277, s.y + 32 + 22 * row, num(mean, 1, sign=True), bold=True)
+    s.y += 92
+    mean = rest.mean()
+    s.say("What is hard for both, and lucky for both, is gone.",
+          f"What is left is {num(mean, 1, sign=True)} mK, and how it scatters: down the rows",
+          "(other seeds) and along them (other months).")
+    s.y += 6
+    s.frame(3, "An interval, and three things to say")
+    axes = Axes(s, 14, s.y, 128, 96, (-12, 12), (0, 3), zero=False)
+    left, right = axes.at(-SMALL_MK, 0)[0], axes.at(SMALL_MK, 0)[0]
+    s.rect(left, s.y, right - left, 96, "box", None, round_=0)
+    s.line([axes.at(0, 0), axes.at(0, 3)], "soft", dash=True)
+    said = ((-6, 3, "mattered", "zero is outside"), (0.6, 1.8, "less than 3 mK", "all is inside"),
+            (-3.5, 7, "cannot tell", "both may be"))
+    for row, (middle, half, words, why) in enumerate(said):
+        height = 2.5 - row
+        ends = [axes.at(middle - half, height), axes.at(middle + half, height)]
+        s.line(ends, "blue", width=2.4)
+        s.dot(*axes.at(middle, height), 4, "blue")
+        s.text(150, s.y + 20 + 32 * row, words, at="start", bold=True)
+        s.text(250, s.y + 20 + 32 * row, why, at="start", kind="soft")
+    s.text(78, s.y + 109, "change − base (mK)", kind="soft")
+    s.y += 116
+    s.say(f"Dashed: no difference. Grey: less than {SMALL_MK} mK, nobody minds.")
+    s.alt = (f"Frame 1: two tables of errors in mK, base and change, three seeds on the same four "
+             f"months; they differ by up to {spread} mK. Frame 2: the differences of the same seed "
+             f"and month lie between {num(rest.min(), 0)} and {num(rest.max(), 0)} mK, their mean "
+             f"is {num(mean, 1)}. Frame 3: three intervals. One leaves zero out: mattered. One "
+             f"lies within {SMALL_MK} mK of zero: less than {SMALL_MK} mK. One holds zero and "
+             "large differences: cannot tell.")
+    return s
+
+
 # ---- a sea that moves -------------------------------------------------------------------
 
 PAIR, PAIR_NOISE = 0.8, 0.25  # covariance of two cells of variance 1; variance of the noise
@@ -1935,6 +2010,182 @@ def flow_makes_flow(s):
              "clockwise along the rings of a hill of the streamfunction. Frame 3: between warm "
              "water in the north and cold in the south the west side carries cold water north, the "
              "east side warm water south, and a front stands between. Then back to frame 1.")
+    return s
+
+
+# ---- your own sea -----------------------------------------------------------------------
+
+TODAY = np.array([0.3, 0.6, 0.8, GAP, 0.7, 0.9, 0.4, GAP])  # cells of a row, K
+OTHER_DAY = np.array([1, 1, 0, 0, 1, 0, 1, 1], bool)  # what another day saw
+ANSWER_WIDTH, RETRIEVAL = 1.2, 0.3  # of the answer's bell, cells; noise of one observation, K
+
+
+def under_another_sky():
+    """(left, withheld, answer): the last a bell over what is left."""
+    left = np.where(OTHER_DAY, TODAY, GAP)
+    withheld = np.where(OTHER_DAY, GAP, TODAY)
+    return left, withheld, normalised(left, np.arange(len(TODAY)), ANSWER_WIDTH)[2]
+
+
+@drawing("A target from a gappy file: observations withheld")
+def withheld_target(s):
+    left, withheld, answer = under_another_sky()
+    w, x = 38, 28
+    s.frame(1, "A day that saw much of the sea (K)")
+    s.grid(x, s.y, TODAY, w=w, h=26, gap="")
+    s.y += 38
+    s.frame(2, "The clouds of another day, laid over it")
+    for k, clear in enumerate(OTHER_DAY):
+        s.rect(x + w * k, s.y, w, 26, "gap" if clear else "box")
+        if not clear:
+            s.text(x + w * (k + 0.5), s.y + 17, "cloud", kind="soft")
+    s.y += 38
+    s.frame(3, "What is left: the network sees this")
+    s.grid(x, s.y, left, w=w, h=26, gap="")
+    s.y += 38
+    s.frame(4, "What was withheld: the target")
+    s.grid(x, s.y, withheld, w=w, h=26, gap="")
+    s.y += 31
+    known = np.isfinite(withheld)
+    for k in np.flatnonzero(known):
+        s.text(x + w * (k + 0.5), s.y + 12, num(answer[k], 2), kind="blue", bold=True)
+    s.text(MARGIN, s.y + 30, "blue: what a network says there", at="start", kind="blue")
+    error = rms(answer[known] - withheld[known])
+    s.y += 38
+    s.say(f"Error: {num(error, 2)} K at {known.sum()} cells. Where nobody saw anything",
+          "there is no target, and no loss.")
+    s.y += 6
+    s.frame(5, "The target is noisy. Does it matter?")
+    axes = Axes(s, 60, s.y, 240, 118, (-1, 1), (0, 1.2))
+    fine = np.linspace(-1, 1, 81)
+    axes.curve(fine, fine**2, "blue")
+    axes.curve(fine, fine**2 + RETRIEVAL**2, "red")
+    for level, kind in ((0, "blue"), (RETRIEVAL**2, "red")):
+        s.dot(*axes.at(0, level), 4, kind, "ink")
+    s.text(axes.at(-0.55, 0)[0], axes.at(0, 0.62)[1], "withheld", at="start", kind="red", bold=True)
+    s.text(axes.at(-0.28, 0)[0], axes.at(0, 0.3)[1], "truth", at="start", kind="blue", bold=True)
+    s.y += 122
+    s.text(180, s.y + 10, "how far the answer is from the truth (K)", kind="soft")
+    s.y += 17
+    s.say("Mean square error (K²), up. Noise lifts the curve by",
+          f"{num(RETRIEVAL)}² = {num(RETRIEVAL**2, 2)} and leaves its lowest point where it was.")
+    s.alt = (f"Frame 1: a row of {len(TODAY)} cells, {np.isfinite(TODAY).sum()} of them seen, as "
+             f"{words_of(TODAY[np.isfinite(TODAY)])} K. Frame 2: another day's clouds hide "
+             f"{(~OTHER_DAY).sum()} cells. Frame 3: {np.isfinite(left).sum()} observations are "
+             f"left, the network sees these. Frame 4: the {known.sum()} withheld, "
+             f"{words_of(withheld[known])} K, are the target; a network says "
+             f"{words_of(answer[known], 2)} K there, its error is {num(error, 2)} K. Frame 5: mean "
+             "square error against the distance of the answer from the truth; the curve at what "
+             f"was withheld lies {num(RETRIEVAL**2, 2)} above that at the truth, and both are "
+             "lowest at zero.")
+    return s
+
+
+STORED = np.array([28815, 28990, 28905, -32768, 29010, 28640])  # as a file holds a row of cells
+FILL, SCALE, KELVIN_AT_0 = -32768, 0.01, 273.15
+GRADES = np.array([5, 5, 3, 0, 4, 2])
+
+
+def decoded_row():
+    """(kelvin, degC, what quality leaves) of `STORED`."""
+    kelvin = np.where(STORED == FILL, GAP, SCALE * STORED)
+    celsius = kelvin - KELVIN_AT_0
+    return kelvin, celsius, np.where(GRADES >= 4, celsius, GAP)
+
+
+@drawing("From the numbers of a file to temperatures")
+def stored_to_sea(s):
+    kelvin, celsius, kept = decoded_row()
+    w, x = 54, 18
+
+    def row(values, digits, kind="box"):
+        for k, value in enumerate(values):
+            there = np.isfinite(value)
+            s.plain(x + w * k, s.y, num(value, digits) if there else "gap", w=w, h=26,
+                    kind=kind if there else "gap", ink="ink" if there else "soft")
+        s.y += 38
+
+    s.frame(1, "What lies in the file: whole numbers")
+    row(STORED, 0)
+    s.frame(2, f"Times {num(SCALE, 2)}; {num(FILL, 0)} was a gap: kelvin")
+    row(kelvin, 2)
+    s.frame(3, f"Less {num(KELVIN_AT_0, 2)}: degrees Celsius")
+    row(celsius, 2)
+    s.frame(4, "The grade of each pixel, 5 is best")
+    row(GRADES, 0)
+    s.frame(5, "Grades 4 and 5: what is taken")
+    row(kept, 2)
+    means = [np.nanmean(values) for values in (celsius, kept)]
+    s.say(f"Mean with all grades {num(means[0], 2)} °C, with the best {num(means[1], 2)} °C:",
+          "bad pixels are often cloud, and cold.")
+    cells = ", ".join("gap" if np.isnan(v) else num(v, 2) for v in kept)
+    s.alt = (f"Frame 1: a row of six whole numbers as a file holds them, {STORED[0]} to "
+             f"{STORED[-1]}, one is {num(FILL, 0)}. Frame 2: times {num(SCALE, 2)} they are "
+             f"kelvin, and the fourth is a gap. Frame 3: less {num(KELVIN_AT_0, 2)} they are "
+             f"degrees Celsius. Frame 4: the grades, {', '.join(map(str, GRADES))}. Frame 5: with "
+             f"grades 4 and 5 there remain {cells}. The mean rises from {num(means[0], 2)} to "
+             f"{num(means[1], 2)} °C.")
+    return s
+
+
+ROWS_OF_MAP, CUT = 104, 52  # of the drawing of regions; tiles as the package has them
+TILE, STEP = 32, 24
+
+
+def tile_starts(rows=ROWS_OF_MAP):
+    count = 1 + math.ceil((rows - TILE) / STEP)
+    return np.linspace(0, rows - TILE, count).round().astype(int)
+
+
+def halo_of(first, after, rows=ROWS_OF_MAP):
+    """(tiles, first row read, row after the last) of a region."""
+    tiles = [t for t in tile_starts(rows) if t + TILE > first and t < after]
+    return tiles, tiles[0], tiles[-1] + TILE
+
+
+@drawing("A region, its tiles and its halo")
+def region_and_halo(s):
+    x, unit = 24, 3.0
+
+    def bar(first, after, words, kind="box", edge="line", ink="ink", h=18):
+        s.rect(x + unit * first, s.y, unit * (after - first), h, kind, edge, round_=2)
+        s.text(x + unit * (first + after) / 2, s.y + h - 5, words, kind=ink)
+
+    starts = tile_starts()
+    s.frame(1, f"{ROWS_OF_MAP} rows of a map (south at the left), {len(starts)} tiles")
+    for k, start in enumerate(starts):
+        bar(start, start + TILE, f"{start}–{start + TILE - 1}")
+        s.y += 21 if k < len(starts) - 1 else 26
+    s.frame(2, f"Two regions, cut at row {CUT}")
+    bar(0, CUT, "region A", "lit", "lit", "onlit")
+    bar(CUT, ROWS_OF_MAP, "region B", "lit", "lit", "onlit")
+    s.y += 30
+    s.frame(3, "Region A alone: what must it read?")
+    tiles, first, after = halo_of(0, CUT)
+    for start in tiles:
+        bar(start, start + TILE, "its tile")
+        s.y += 21
+    bar(0, CUT, "to keep", "lit", "lit", "onlit")
+    bar(CUT, after, "halo", "gap", "orange")
+    s.y += 30
+    twice = len(tiles) + len(halo_of(CUT, ROWS_OF_MAP)[0]) - len(starts)
+    s.say(f"It reads rows {first} to {after - 1} and keeps 0 to {CUT - 1}. Of the {len(starts)} "
+          "tiles", f"{twice} lie in both regions, and are made twice. No seam.")
+    s.y += 6
+    s.frame(4, "Months times regions: the tasks")
+    for j, region in enumerate("BA"):
+        s.text(58, s.y + 26 * j + 17, region, at="end", kind="soft")
+        for i, month in enumerate(("Jan", "Feb", "Mar", "Apr")):
+            s.plain(66 + 64 * i, s.y + 26 * j, month, w=60, h=22)
+    s.y += 58
+    s.say("The regions of a month share its prior, months share", "nothing: any worker takes "
+          "any task.")
+    s.alt = (f"Frame 1: the {ROWS_OF_MAP} rows of a map and its {len(starts)} tiles of {TILE} "
+             f"rows, which begin at {', '.join(map(str, starts))} and overlap. Frame 2: the map is "
+             f"cut at row {CUT} into regions A and B. Frame 3: region A needs {len(tiles)} tiles, "
+             f"reads rows {first} to {after - 1}, keeps 0 to {CUT - 1}; the rest is its halo. "
+             f"{twice} of the tiles lie in both regions. Frame 4: a table of two regions and four "
+             "months, eight tasks; months share nothing.")
     return s
 
 

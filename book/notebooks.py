@@ -3,7 +3,7 @@
     python book/notebooks.py run [paths]      execute, clean, stamp with a hash of the code
     python book/notebooks.py check [paths]    print every broken rule, exit status 1 if any
     python book/notebooks.py same [paths]     execute without real data: are the texts the same?
-    python book/notebooks.py address          copy the repository address everywhere it is shown
+    python book/notebooks.py address [URL]    set the repository's address, or copy it again
 
 Without paths, all chapters, as _toc.yml orders them. `definitions` gives tests the classes that
 a chapter writes out.
@@ -21,10 +21,10 @@ import re
 import sys
 import tempfile
 import time
-import tomllib
 from pathlib import Path
 from urllib.parse import quote
 
+import address as places  # book/address.py
 import nbformat
 import yaml
 from IPython.core.inputtransformer2 import TransformerManager
@@ -44,13 +44,16 @@ LONGER = {"whole_machine": 180}
 HEADINGS_BEFORE = ["Objectives", "Prerequisites", "Time and machine", "Setup"]
 HEADINGS_AFTER = ["Exercises", "What you can now do", "What's next", "References"]
 
-# The first cell of every chapter. Colab has no sst_tutorial, so it installs it once.
+# The first cell of every chapter. Colab has no sst_tutorial, so it installs it once: the release
+# that the launch links open, since a branch moves on under readers of an older page.
+INSTALL = '%pip install --quiet "sst-tutorial[all] @ git+{address}@{release}"'
+UNKNOWN = 'raise SystemExit("install the package first: see book/setup.md")'
 SETUP = """\
-# The same cell opens every chapter. On Colab it installs the package.
+# The same cell opens every chapter. {purpose}
 import importlib.util
 
 if importlib.util.find_spec("sst_tutorial") is None:
-    %pip install --quiet "sst-tutorial[all] @ git+{address}"
+    {install}
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -74,6 +77,7 @@ DIRTY = {
 REAL_DATA = re.compile(
     r"\b(?:shared_data|data_file|benchmark_(?:folder|months|module)|open_sst|SST_TUTORIAL_DATA)\b"
 )
+OWN_FILE = {"bring_your_file"}  # it opens a file, which it wrote itself
 VAGUE_START = re.compile(
     r"(?:an? |the )?(?:figure|plot|image|picture|chart|graph|photo)s?(?: of| showing| that|:|$)",
     flags=re.I,
@@ -93,25 +97,23 @@ def chapters():
 
 
 def address():
-    """Return the repository's public address, which stands in pyproject.toml alone."""
-    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    return settings["project"]["urls"]["Repository"]
-
-
-def slug(url):
-    """Return 'owner/name' of a repository address."""
-    return "/".join(url.rstrip("/").split("/")[-2:])
+    return places.repository(ROOT)
 
 
 def setup_source():
-    return SETUP.format(address=address())
+    if not places.is_set(address()):
+        return SETUP.format(purpose="Without the package it stops.", install=UNKNOWN)
+    install = INSTALL.format(address=address(), release=places.release(ROOT))
+    return SETUP.format(purpose="On Colab it installs the package.", install=install)
 
 
 def links_source(path):
-    """Return the line of launch links of the notebook at `path`."""
-    where = f"book/chapters/{path.name}"
-    colab = f"https://colab.research.google.com/github/{slug(address())}/blob/main/{where}"
-    binder = f"https://mybinder.org/v2/gh/{slug(address())}/main?labpath={quote(where, safe='')}"
+    """Return the line of launch links of the notebook at `path`, or its one link."""
+    if not places.is_set(address()):
+        return "[Run this chapter on your own machine](../setup.md)"
+    where, slug, tag = f"book/chapters/{path.name}", places.slug(address()), places.release(ROOT)
+    colab = f"https://colab.research.google.com/github/{slug}/blob/{tag}/{where}"
+    binder = f"https://mybinder.org/v2/gh/{slug}/{tag}?labpath={quote(where, safe='')}"
     return f"[Open in Colab]({colab}) · [Open in Binder]({binder})"
 
 
@@ -381,7 +383,10 @@ def without_data(notebook, path):
     """A page is the same with and without the real data: what runs on it is simulated, and what
     is real comes from experiments/results."""
     for number, cell in enumerate(notebook.cells, start=1):
-        if cell.cell_type == "code" and (found := REAL_DATA.search(cell.source)):
+        source = cell.source
+        if path.stem in OWN_FILE:
+            source = source.replace("open_sst", "")
+        if cell.cell_type == "code" and (found := REAL_DATA.search(source)):
             yield f"cell {number} asks for real data ({found[0]}): read a stored result instead"
 
 
@@ -550,30 +555,46 @@ def definitions(chapter, *names):
 
 
 def shown_addresses():
-    """Yield (path, text) of each file of the book that shows the repository's address."""
-    names = ["README.md", "CITATION.cff", "_config.yml", *ROOT.glob("book/*.md")]
-    for path in [ROOT / name for name in names] + sorted(CHAPTERS.glob("*.ipynb")):
-        yield path, path.read_text(encoding="utf-8")
+    """Yield each file, chapters aside, that shows the repository's address."""
+    yield from (ROOT / name for name in ["README.md", "CITATION.cff"])
+    yield from sorted(ROOT.glob("book/*.md"))
 
 
-def spread_address():
-    """Copy the address of pyproject.toml into every file that shows it."""
-    old = re.search(r"^ *url: *(\S+)$", (ROOT / "_config.yml").read_text(), flags=re.M)[1]
-    for path, text in shown_addresses():
-        new = text.replace(slug(old), slug(address()))
+def spread_address(url=None):
+    """Write the address `url` into pyproject.toml, and what stands there into all that shows it."""
+    old = address()
+    if url is not None:
+        places.set_repository(url, ROOT)
+    for path in shown_addresses():
+        text = path.read_text(encoding="utf-8")
+        new = text.replace(old, address())
         if new != text:
             path.write_text(new, encoding="utf-8")
             print(f"{path.relative_to(ROOT)}: now {address()}")
+    for path in sorted(CHAPTERS.glob("*.ipynb")):
+        notebook = nbformat.read(path, as_version=4)
+        before = nbformat.writes(notebook)
+        for cell in notebook.cells:
+            if "setup" in tags(cell):
+                cell.source = setup_source()
+            if "links" in tags(cell):
+                cell.source = links_source(path)
+        if nbformat.writes(notebook) != before:
+            nbformat.write(notebook, path)
+            print(f"{path.relative_to(ROOT)}: links and setup cell of {places.release(ROOT)}")
 
 
 def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("what", choices=["run", "check", "same", "address"])
-    parser.add_argument("paths", nargs="*", type=Path, help="notebooks; all chapters if none")
+    parser.add_argument("paths", nargs="*", help="notebooks; all chapters if none (address: a URL)")
     options = parser.parse_args(arguments)
     if options.what == "address":
-        return spread_address()
-    paths = [p.resolve() for p in options.paths] or chapters()
+        try:
+            return spread_address(*options.paths[:1])
+        except ValueError as error:
+            parser.error(str(error))
+    paths = [Path(p).resolve() for p in options.paths] or chapters()
     bad = 0
     for path in paths:
         for problem in {"run": run, "check": problems, "same": same}[options.what](path):

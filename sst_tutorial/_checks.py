@@ -14,7 +14,7 @@ def require(condition: bool, message: str) -> None:
 
 def require_kinds(arguments: dict, parameters) -> None:
     """TypeError where an argument is of another kind than the default of its parameter (of
-    `inspect.signature`), or too large for any."""
+    `inspect.signature`), a count below zero, or too large for any."""
     for name, value in arguments.items():
         default = parameters[name].default
         if not _alike(value, default):
@@ -26,7 +26,8 @@ def _alike(value, default) -> bool:
         pair = isinstance(value, (list, tuple)) and len(value) == len(default)
         return pair and all(map(_alike, value, default))
     kinds = (int, float) if type(default) is float else (type(default),)
-    return type(value) in kinds and (type(value) is str or abs(value) < LARGEST)
+    least = 0 if type(default) is int else -LARGEST  # a whole number counts something
+    return type(value) in kinds and (type(value) is str or least <= value < LARGEST)
 
 
 def require_mask(name: str, mask: Tensor, shape: tuple[int, ...]) -> None:

@@ -7,6 +7,7 @@ PARTS = {
     "train": "training",
     "plot": "plotting",
     "zarr": "opening a Zarr store",
+    "cluster": "sharing the work between processes",
     "download": "downloading",
 }
 

@@ -123,7 +123,7 @@ class Covariance:
 
 
 def optimal_interpolation(
-    month: Month, covariance=Covariance(), max_observations=MAX_OBSERVATIONS, day=None
+    month: Month, covariance=Covariance(), max_observations=MAX_OBSERVATIONS, day=None, error=None
 ) -> np.ndarray:
     """Best linear estimate of the month mean, given the covariance of anomalies and the noise.
 
@@ -131,14 +131,16 @@ def optimal_interpolation(
     each cell's *month mean* with each observation, so no daily map is ever made (Bretherton,
     Davis & Fandry 1976), or by that of one day where it is asked for. Time grows with the cube of
     the number of observations, memory with its square: more than `max_observations` (3.2 GB at
-    20000) is a ValueError.
+    20000) is a ValueError. error: (T, H, W) K, standard deviation of each observation where it is
+    known (`sst_error` of `open_sst`), in the place of the covariance's own noise; NaN = not known.
     """
     anomaly, asked = month.anomaly, _asked(month, day)
     seen, row, col = np.nonzero(np.isfinite(anomaly))  # sorted by day
     if len(seen) == 0:
         return _complete(month, 0.0, day)
     cells, index = _cells(row, col)
-    factor = _factor(seen, cells, index, covariance, max_observations)
+    noise = covariance.noise_variance if error is None else _noise(month, error, covariance)
+    factor = _factor(seen, cells, index, covariance, max_observations, noise)
     weight = _solved(factor, torch.from_numpy(anomaly[seen, row, col].astype(float))).numpy()
     mean = _mean_of_weighted(month.ocean.shape, asked, seen, cells, index, weight, covariance)
     return _complete(month, mean, day)
@@ -187,8 +189,18 @@ def _cells(row, col):
     return cells, index.reshape(len(row))
 
 
-def _factor(day, cells, index, covariance, max_observations):
-    """Upper Cholesky factor (n, n) of the covariance of all observations, noise included."""
+def _noise(month, error, covariance):
+    """Noise variance (n,) K^2 of the observations of a month, sorted by day."""
+    error = np.asarray(error)
+    if error.shape != month.sst.shape:
+        raise ValueError(f"error must have shape {month.sst.shape}, got {error.shape}")
+    square = np.square(error[month.observed], dtype=float)
+    return np.where(square > 0, square, covariance.noise_variance)  # NaN is not above 0
+
+
+def _factor(day, cells, index, covariance, max_observations, noise=None):
+    """Upper Cholesky factor (n, n) of the covariance of all observations, noise included: that of
+    the covariance, or `noise` K^2, one number or one (n,) for each."""
     n = _few_enough(len(day), max_observations)
     row, col = cells[index].T
     rows, cols = np.arange(np.ptp(row) + 1), np.arange(np.ptp(col) + 1)
@@ -200,7 +212,7 @@ def _factor(day, cells, index, covariance, max_observations):
         step = np.abs(row[some, None] - row[:stop]), np.abs(col[some, None] - col[:stop])
         lags = covariance.time(np.abs(day[some, None] - day[:stop]))
         matrix[some, :stop] = sum(s[step] * f for s, f in zip(apart, lags, strict=True))
-    matrix.flat[:: n + 1] += covariance.noise_variance
+    matrix.flat[:: n + 1] += covariance.noise_variance if noise is None else noise
     return _cholesky(matrix)
 
 
@@ -374,7 +386,7 @@ class MeasuredCovariance:
         """`interpolate` for each of `days` (None = the month mean); the system is solved once."""
         patterns, rest = self._of_ocean(month.ocean)
         asked = [_asked(month, day) for day in days]
-        seen, *found = _observations(month, patterns, noise_variance + rest, superob)
+        seen, *found = observations_of(month, patterns, noise_variance + rest, superob)
         if len(seen) == 0:
             return [_complete(month, 0.0, day) for day in days]
         _few_enough(len(seen), max_observations)
@@ -382,7 +394,7 @@ class MeasuredCovariance:
             torch.as_tensor(x, dtype=torch.float64, device=self.device)
             for x in (*found, patterns, self.memory)
         )
-        matrix = self._between(seen, rows, memory)  # (n, n), lower triangle
+        matrix = self.between(seen, rows, memory)  # (n, n), lower triangle
         matrix.diagonal().add_(noise)
         weight = _solved(_cholesky(matrix), value) if nearest is None else None
         maps = []
@@ -410,7 +422,7 @@ class MeasuredCovariance:
             return self.patterns[ocean.ravel()], self.rest[ocean.ravel()]
         raise ValueError(f"the month has {cells} ocean cells, the patterns have {known}")
 
-    def _between(self, seen, rows, memory):
+    def between(self, seen, rows, memory):
         """Covariance (n, n) of the observations without noise, its lower triangle; they are sorted
         by day."""
         matrix = rows.new_zeros(len(seen), len(seen))
@@ -423,7 +435,7 @@ class MeasuredCovariance:
         return matrix
 
 
-def _observations(month, patterns, noise, superob):
+def observations_of(month, patterns, noise, superob=1):
     """Days (n,), anomalies (n,), patterns (n, K) and noise (n,) of what was seen, sorted by day.
 
     noise: (cells,) K^2 of an observation of each cell. superob: see `interpolate`.

@@ -19,7 +19,10 @@ import time
 import warnings
 from pathlib import Path
 
+from sst_tutorial.whole import whole
+
 PROGRAM = "sst-tutorial"
+INTERRUPTED = "interrupted; no output was left half written"
 
 RECONSTRUCT = """\
 examples:
@@ -32,6 +35,8 @@ examples:
   sst-tutorial reconstruct weekly.nc monthly.nc --cadence 7        fields of seven days each
   sst-tutorial reconstruct may.nc may_daily.nc --daily --model runs/mine
   sst-tutorial reconstruct chl.nc monthly.nc --variable chlor_a --transform log10
+  sst-tutorial reconstruct "years/*.nc" years.zarr --workers 4    large: month by month; the same
+                                                  command again goes on after a kill
 
 OUTPUT.nc holds, for each calendar month: sst (monthly mean in degC, complete over the ocean, NaN
 on land), first_guess (the same without the network) and n_observed (days each cell was seen).
@@ -54,7 +59,7 @@ examples:
   sst-tutorial train --preset full --data years.nc --out runs/mine       one large GPU, minutes
   sst-tutorial train --set network.spatial_depth=0 --set seconds=60 --out runs/shallow
   sst-tutorial train --from ocean-1 --data years.nc --steps 500 --out runs/tuned
-  sst-tutorial train --out runs/quick --resume        the same words again, to go on after a kill
+  sst-tutorial train --out runs/quick --resume        goes on after a kill, as it was begun
 
 --set changes any setting: seed, steps, seconds, batch_size, ... first_guess.name, network.name; an
 unknown one is told with all that are known. The last two years of --data judge, all before train.
@@ -78,6 +83,20 @@ Each run leaves a folder: run.json, log.csv, steps.csv, scores.json and its weig
 experiments/ablation/full.toml, seed 0, is experiments/results/ablation/full-0; elsewhere `results`
 lies beside the file. At the end stand the validation errors of all that is done."""
 
+COMPARE = """\
+examples:
+  sst-tutorial compare --base quick --set network.spatial_depth=0 --seeds 3 --seconds 60
+  sst-tutorial compare --set lr=2e-3 --steps 100 --out lr.json     equal steps instead of seconds
+  sst-tutorial compare --set lr=2e-3 --steps 100 --seeds 8 --out lr.json    five seeds more
+  sst-tutorial compare --base mine.toml --set network.name=unet
+  sst-tutorial compare --base quick --store 10 --seconds 60        runs of the base, for all to use
+
+Change one thing: both settings train equally long and are judged on the same months, those of the
+twin of an exam. Before the runs it prints the smallest difference that they can see, after them
+whether the change mattered, is smaller than anybody minds, or how many more seeds would tell. Runs
+of the base that are stored with the book are used, if they are of the same settings and kind of
+machine. On a processor the seconds are those of the stored base, counted in steps."""
+
 EVALUATE = """\
 examples:
   sst-tutorial evaluate --regime cloudy                the benchmark off Tasmania, if it is here
@@ -92,7 +111,8 @@ exams for --months, and their groups for --regime:
   fine       real fine maps, judged by what was seen below moved clouds
   elsewhere  seas and settings that no network here was trained on
   simulated  simulated seas, which need no data: cloudy, clear
-Exams are opened to report; choose by their twins of other years or seeds, --validation.
+Exams are opened to report; choose by their twins of other years or seeds, --validation. With
+--report "what was chosen, and why" the look is entered in the ledger of the test.
 
 RMSE of monthly means in K (or of maps of day 16, --daily) with its 95 % interval, RMSE where a cell
 was seen on 3 days or fewer, bias, RMSE of gradients, cells resolved, and seconds a month."""
@@ -102,11 +122,25 @@ examples:
   sst-tutorial judge daily.nc
   sst-tutorial judge daily.nc --out judged.json --figure judged.png
   sst-tutorial judge l3.nc --quality 3 --bias --model runs/mine
+  sst-tutorial judge daily.nc --judge-from 2022-08-01     all days are seen, these are judged
 
 Observations of well-seen days are withheld below the clouds of other days of FILE, and the daily
 maps of each method are scored there: RMSE in K with its 95 % interval, by coverage of the day, by
 days since the cell was seen and by distance to the coast. The last line says which method to take,
 or that the data cannot tell. The errors hold the noise of single observations."""
+
+FINE_TUNE = """\
+examples:
+  sst-tutorial fine-tune daily.nc --from WEIGHTS --out runs/mine
+  sst-tutorial fine-tune daily.nc --from WEIGHTS --judge-from 2022-08-01 --out runs/mine
+  sst-tutorial fine-tune l3.nc --from WEIGHTS --quality 3 --set lr=1e-4 --set steps=800
+
+WEIGHTS must have learned single days. Of FILE the first days train: some of their observations are
+withheld below the clouds of other days, and are the targets. The days after them say when to stop,
+the last quarter (or --judge-from) is judged before and after, beside the classical methods. With
+complete maps of years: sst-tutorial train --from WEIGHTS --data FILE.
+
+then: sst-tutorial reconstruct daily.nc complete.nc --daily --model runs/mine"""
 
 DOWNLOAD = """\
 examples:
@@ -124,7 +158,7 @@ def main(argv: list[str] | None = None) -> int:
     130 = interrupted.
     """
     out, err = _Quiet(sys.stdout), _Quiet(sys.stderr)
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), _interruptible():
         try:
             return _main(argv)
         finally:  # a closed pipe is met here, where it is silenced, not at the interpreter's exit
@@ -142,7 +176,7 @@ def _main(argv: list[str] | None) -> int:
             arguments.command_line = shlex.join([PROGRAM, *words])
             return arguments.run(arguments) or 0
         except KeyboardInterrupt:
-            _say("interrupted; no output was left half written")
+            _say(INTERRUPTED)
             return 130
         except (ValueError, OSError, ImportError) as error:
             _say(f"error: {_with_options(str(error))}")
@@ -154,6 +188,33 @@ def _main(argv: list[str] | None) -> int:
             else:
                 raise  # no mistake of the user: the traceback tells more
         return 2
+
+
+@contextlib.contextmanager
+def _interruptible():
+    """Ctrl-C raises KeyboardInterrupt, but not amid an import: it ends the program at once there.
+
+    torch cannot bear an exception while it is loaded (the process aborts with a C++ message), and
+    who imports has nothing half written: see `whole.py`.
+    """
+    main_thread = threading.current_thread() is threading.main_thread()
+    if not main_thread or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield  # ignored in the background, or the caller looks after it
+        return
+    signal.signal(signal.SIGINT, _interrupted)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _interrupted(number, frame):
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            _say(INTERRUPTED)
+            os._exit(130)
+        frame = frame.f_back
+    raise KeyboardInterrupt
 
 
 class _Quiet:
@@ -210,7 +271,9 @@ def _parser() -> argparse.ArgumentParser:
         _add_simulate,
         _add_download,
         _add_train,
+        _add_fine_tune,
         _add_run,
+        _add_compare,
         _add_evaluate,
         _add_judge,
     ):
@@ -248,7 +311,11 @@ def _add_reconstruct(commands) -> None:
         commands, "reconstruct", _reconstruct, "fill a file of gappy daily maps", RECONSTRUCT
     )
     p.add_argument("input", metavar="INPUT", help=INPUT_HELP)
-    p.add_argument("output", metavar="OUTPUT.nc", help="the NetCDF file to write")
+    p.add_argument(
+        "output",
+        metavar="OUTPUT",
+        help="the file to write, .nc; or a Zarr store, .zarr, for what is larger than memory",
+    )
     p.add_argument(
         "--climatology",
         metavar="FILE",
@@ -256,7 +323,9 @@ def _add_reconstruct(commands) -> None:
     )
     _add_opening_options(p)
     p.add_argument(
-        "--model", metavar="NAME|FILE", help="weights: name, file or run folder (default: shipped)"
+        "--model",
+        metavar="NAME|FILE",
+        help="weights: name, file or run folder (default: ocean-1, for days ocean-2-preview)",
     )
     p.add_argument(
         "--month",
@@ -280,7 +349,13 @@ def _add_reconstruct(commands) -> None:
         const="both",
         help="daily maps, and the mean of each month",
     )
-    p.add_argument("--overwrite", action="store_true", help="replace OUTPUT.nc if it exists")
+    p.add_argument(
+        "--workers",
+        metavar="N|ADDRESS",
+        help="of a Zarr store: share the months between N processes of this machine, or the "
+        "workers of the dask scheduler at ADDRESS, such as tcp://10.0.0.1:8786",
+    )
+    p.add_argument("--overwrite", action="store_true", help="replace OUTPUT if it exists")
 
 
 def _add_opening_options(p) -> None:
@@ -310,7 +385,7 @@ def _opening_options(a) -> dict:
 
 
 def _reconstruct(a) -> None:
-    output = _checked_output(a.output, a.overwrite, a.input, a.climatology)
+    output = _output_of(a)
     from sst_tutorial.data import open_sst
     from sst_tutorial.reconstruction import reconstruct
 
@@ -324,17 +399,97 @@ def _reconstruct(a) -> None:
     climatology = None
     if a.climatology is not None:
         climatology = _climatology(a.climatology, daily.attrs.get("variable"), a.transform)
-    maps = reconstruct(daily, a.model, climatology, a.maps)
-    _write(maps, output, a.command_line)
+    if _is_zarr(output):
+        maps = _into_store(a, output, daily, climatology)
+    else:
+        # Here, not where it is written: there a signal has to wait.
+        maps = reconstruct(daily, a.model, climatology, a.maps).load(scheduler="synchronous")
+        _write(maps, output, a.command_line)
     monthly = a.maps == "monthly"
     ocean = int(maps["first_guess"][0].notnull().sum())
     days = int(maps["time"].dt.days_in_month.sum()) if monthly else maps.sizes["time"]
-    seen = int(maps["n_observed" if monthly else "observed"].sum()) / max(1, days * ocean)
+    seen = sum(int(step.sum()) for step in maps["n_observed" if monthly else "observed"])
     size = " x ".join(str(maps.sizes[d]) for d in ("lat", "lon"))
     print(
         f"{output}: {maps.sizes['time']} {'month' if monthly else 'day'}(s) of {size} cells from "
-        f"{100 * seen:.1f} % of the ocean's cell-days, {time.perf_counter() - begin:.1f} s"
+        f"{100 * seen / max(1, days * ocean):.1f} % of the ocean's cell-days, "
+        f"{time.perf_counter() - begin:.1f} s"
     )
+
+
+def _is_zarr(path: Path) -> bool:
+    return path.suffix.lower() == ".zarr"
+
+
+def _output_of(a) -> Path:
+    """OUTPUT; ValueError where it cannot be written, or lacks what it needs."""
+    output = Path(a.output)
+    if _is_zarr(output):
+        from sst_tutorial._extras import need
+
+        need("zarr", "zarr")
+        need("cluster", *(["distributed"] if a.workers else []))
+        begun = output.is_dir() and not a.overwrite  # then it is gone on with
+        _checked_output(output, a.overwrite or begun, a.input, a.climatology, suffixes=(".zarr",))
+        return output
+    if a.workers:
+        raise ValueError(f"--workers is for a Zarr store; {output} is none, {output.stem}.zarr is")
+    return _checked_output(output, a.overwrite, a.input, a.climatology)
+
+
+def _into_store(a, output: Path, daily, climatology):
+    """The maps of a Zarr store that is whole, opened again."""
+    import pandas as pd
+    import xarray as xr
+
+    from sst_tutorial.reconstruction import reconstruct
+    from sst_tutorial.store import write_months
+
+    if daily["sst"].chunks is None:
+        daily = daily.chunk(time=31)
+    maps = reconstruct(daily, a.model, climatology, a.maps)
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    maps = maps.assign_attrs(date_created=now, history=f"{now} {a.command_line}")
+    apart = ("output", "model", "overwrite", "workers", "run", "command_line")
+    about = {k: v for k, v in vars(a).items() if k not in apart and v not in (None, False)}
+    with _client(a.workers) as client:
+        made, found = write_months(maps, output, about, a.overwrite, client)
+    if found:
+        _say(f"{output} had {found} of its {made + found} months already")
+    maps = xr.open_zarr(output)
+    seen = maps["n_observed" if a.maps == "monthly" else "observed"]
+    index, names = seen.indexes["time"].strftime("%Y-%m"), []
+    for name in pd.unique(index):
+        if not any(bool((step > 0).any()) for step in seen[index == name]):
+            names.append(name)
+    if names:
+        _show_warning(f"no observation in {', '.join(names)}: see their first_guess", None, "", 0)
+    return maps
+
+
+@contextlib.contextmanager
+def _client(workers: str | None):
+    """The workers of `--workers`, as a client of dask.distributed; None = no others."""
+    if workers is None:
+        yield None
+        return
+    if "://" not in workers and not (workers.isdigit() and int(workers)):
+        raise ValueError(f"--workers {workers!r} is neither a number nor an address like tcp://...")
+    import dask
+    from distributed import Client, LocalCluster
+
+    if "://" in workers:
+        with Client(workers, timeout=30) as client:
+            yield client
+        return
+    # One thread each: a region works on one core there, and memory is that of one region. Nobody
+    # sees the profile that a worker takes of itself, a hundred times a second.
+    dask.config.set({"distributed.worker.profile.enabled": False})
+    cluster = LocalCluster(
+        n_workers=int(workers), threads_per_worker=1, dashboard_address=None, silence_logs=50
+    )
+    with cluster, Client(cluster) as client:
+        yield client
 
 
 def _chosen_months(daily, months):
@@ -369,14 +524,15 @@ def _climatology(path, variable=None, transform=None):
     import xarray as xr
 
     from sst_tutorial.data import open_sst
+    from sst_tutorial.files import is_zarr, open_one
     from sst_tutorial.prior import daily_climatology
 
-    if Path(path).is_file():
-        with contextlib.suppress(ValueError, OSError), xr.open_dataset(path) as dataset:
-            fields = [v for v in dataset.data_vars.values() if "dayofyear" in v.dims]
-            if len(fields) == 1:
-                return fields[0].load()
     try:
+        if Path(path).is_file() or is_zarr(Path(path)):
+            with open_one(Path(path)) as stored:
+                names = [k for k, v in stored.data_vars.items() if "dayofyear" in v.dims]
+                if len(names) == 1:
+                    return xr.decode_cf(stored[names], decode_times=False)[names[0]].load()
         return daily_climatology(open_sst(path, variable, transform=transform))
     except ValueError as error:
         raise ValueError(f"--climatology {path}: {error}") from error
@@ -385,10 +541,11 @@ def _climatology(path, variable=None, transform=None):
 def _checked_output(path, overwrite: bool, *inputs, suffixes=(".nc", ".nc4")) -> Path:
     """The path to write to, or ValueError now rather than after minutes of work."""
     path = Path(path)
-    if path.is_dir():
+    if path.is_dir() and not (_is_zarr(path) and ".zarr" in suffixes):
         raise ValueError(f"{path} is a folder; name a file to write, for example {path}/out.nc")
     if path.suffix.lower() not in suffixes:
-        raise ValueError(f"{path} must end in {suffixes[0]}, the only format written")
+        also = " (or in .zarr)" if suffixes[0] == ".nc" else ""
+        raise ValueError(f"{path} must end in {suffixes[0]}{also}, the only format written")
     folder = path.resolve().parent if path.is_symlink() else path.parent
     if not folder.is_dir():
         raise ValueError(f"{path} cannot be written: there is no folder {folder}; make it")
@@ -418,8 +575,7 @@ def _reads(given: str, path: Path) -> bool:
 
 
 def _write(dataset, path: Path, command_line: str) -> None:
-    """Compressed NetCDF under a temporary name beside `path`, moved there when it is whole."""
-    place = path.resolve()  # the file itself, if a link leads to it
+    """Compressed NetCDF that appears whole or not at all."""
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     dataset = dataset.assign_attrs(date_created=now, history=f"{now} {command_line}")
     encoding = {
@@ -427,46 +583,8 @@ def _write(dataset, path: Path, command_line: str) -> None:
         for name, variable in dataset.data_vars.items()
         if variable.ndim > 1 and variable.dtype.kind in "fib"
     }
-    part = None
-    with _undisturbed():
-        try:
-            handle, part = tempfile.mkstemp(".part", f".{place.name}.", place.parent)
-            os.close(handle)
-            dataset.to_netcdf(part, engine="netcdf4", encoding=encoding)
-            os.chmod(part, 0o666 & ~_umask())  # mkstemp makes private files
-            os.replace(part, place)
-        except (OSError, RuntimeError) as error:  # the latter from the NetCDF library
-            raise OSError(f"{path} cannot be written ({error}); is the disk full?") from error
-        finally:
-            if part is not None:
-                Path(part).unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def _undisturbed():
-    """Signals that end a program wait until the block is done.
-
-    Killed inside it, a program would leave a temporary file behind; and an exception (Ctrl-C)
-    between two lines of xarray can leave a lock closed on which the program then waits for ever.
-    """
-    came = []
-    stops = [getattr(signal, s) for s in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, s)]
-    if threading.current_thread() is not threading.main_thread():
-        stops = []  # only the main thread gets signals
-    before = {stop: signal.signal(stop, lambda number, _: came.append(number)) for stop in stops}
-    try:
-        yield
-    finally:
-        for stop, handler in before.items():
-            signal.signal(stop, handler or signal.SIG_DFL)  # None: not one of Python
-        for number in came:
-            signal.raise_signal(number)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    with whole(path) as part:
+        dataset.to_netcdf(part, engine="netcdf4", encoding=encoding)
 
 
 # ---------------------------------------------------------------------------- doctor
@@ -719,7 +837,7 @@ def _add_train(commands) -> None:
     p.add_argument(
         "--devices", type=_positive, help="GPUs (or processes on a CPU) that share the work"
     )
-    p.add_argument("--resume", action="store_true", help="go on from FOLDER's checkpoint")
+    p.add_argument("--resume", action="store_true", help="go on from FOLDER's checkpoint, as begun")
     p.add_argument("--overwrite", action="store_true", help="replace the run in FOLDER")
 
 
@@ -775,7 +893,11 @@ def _train(a) -> None:
     options += ("seconds", "batch_size", "seed")
     given = {name: getattr(a, name) for name in options if getattr(a, name) is not None}
     changes = _changes(a.set) | given
-    if a.settings:
+    if a.resume and not (a.settings or a.preset):
+        from sst_tutorial.runs import settings_of_killed
+
+        settings = changed(settings_of_killed(out), **changes)  # `train` refuses any other
+    elif a.settings:
         runs = read_settings(a.settings)
         if len(runs) > 1 and "seed" not in changes:
             raise ValueError(f"{a.settings} has {len(runs)} seeds: choose one with --seed")
@@ -793,6 +915,68 @@ def _train(a) -> None:
         devices=a.devices or "auto",
         command=a.command_line,
     )
+    print(f"{out / 'weights.safetensors'}: use it with --model {out}")
+
+
+# ---------------------------------------------------------------------------- fine-tune
+
+
+def _add_fine_tune(commands) -> None:
+    p = _add_command(
+        commands, "fine-tune", _fine_tune, "teach weights a gappy file of your own", FINE_TUNE
+    )
+    p.add_argument("input", metavar="FILE", help=INPUT_HELP)
+    p.add_argument(
+        "--from", dest="start", required=True, metavar="NAME|FILE", help="weights to go on from"
+    )
+    p.add_argument("--out", default="runs/tuned", metavar="FOLDER", help="(%(default)s)")
+    p.add_argument(
+        "--judge-from", metavar="DATE", help="first day that judges (default: the last quarter)"
+    )
+    p.add_argument(
+        "--learn",
+        default="numbers",
+        choices=("numbers", "first guess", "all"),
+        help="what may change: four numbers of each correction, the first guess, all (%(default)s)",
+    )
+    p.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change a setting: steps, seconds, lr, batch_size, seed, ...; may be repeated",
+    )
+    _add_opening_options(p)
+    p.add_argument("--device", choices=("auto", "cpu", "cuda"), default="cpu", help="(%(default)s)")
+    p.add_argument("--overwrite", action="store_true", help="replace the run in FOLDER")
+
+
+def _fine_tune(a) -> None:
+    out = Path(a.out)
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"--out {out} is a file; name a folder")
+    held = [n for n in ("run.json", "settings.json", "weights.safetensors") if (out / n).exists()]
+    if held and not a.overwrite:
+        raise ValueError(f"{out} holds a run already; choose another --out, or add --overwrite")
+    _period(a.judge_from, None)
+    from sst_tutorial.data import open_sst
+    from sst_tutorial.fine_tuning import fine_tune, in_words
+    from sst_tutorial.judging import table
+
+    daily = open_sst(a.input, **_opening_options(a))
+    _, judgement = fine_tune(
+        daily,
+        a.start,
+        out,
+        a.judge_from,
+        a.learn,
+        accelerator=a.device,
+        command=a.command_line,
+        data=a.input,
+        **_changes(a.set),
+    )
+    print(table(judgement))
+    print(in_words(judgement))
     print(f"{out / 'weights.safetensors'}: use it with --model {out}")
 
 
@@ -821,6 +1005,52 @@ def _run(a) -> int:
     return 0
 
 
+# ---------------------------------------------------------------------------- compare
+
+
+def _add_compare(commands) -> None:
+    p = _add_command(
+        commands, "compare", _compare, "change one thing, and say whether it mattered", COMPARE
+    )
+    p.add_argument(
+        "--base", default="quick", metavar="NAME|FILE", help="preset or settings file (%(default)s)"
+    )
+    p.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="the change, for example lr=5e-4 or network.spatial_depth=0",
+    )
+    p.add_argument(
+        "--seeds", type=_positive, default=3, metavar="N", help="runs of the change (%(default)s)"
+    )
+    length = p.add_mutually_exclusive_group()
+    length.add_argument("--seconds", type=_positive, help="of training, for both (60)")
+    length.add_argument("--steps", type=_positive, help="of training, for both, instead")
+    p.add_argument("--exam", metavar="NAME", help="whose twin judges (default: by the base's data)")
+    p.add_argument("--small", type=float, metavar="K", help="a difference nobody minds (0.003)")
+    p.add_argument("--out", metavar="FILE.json", help="write all numbers here; goes on from FILE")
+    p.add_argument("--store", type=_positive, metavar="N", help="store N runs of the base instead")
+
+
+def _compare(a) -> None:
+    if not a.set and not a.store:
+        raise ValueError("--set KEY=VALUE is missing: change something")
+    if a.store and (a.set or a.out or a.small):
+        raise ValueError("--store runs the base alone: leave --set, --out and --small away")
+    if a.small is not None and not a.small > 0:
+        raise ValueError(f"--small {a.small} must be a positive number of K")
+    from sst_tutorial.comparing import compare, store
+
+    how = {"seconds": a.seconds, "steps": a.steps, "exam": a.exam}
+    if a.store:
+        print(f"{store(a.base, a.store, **how)}: {a.store} runs of {a.base}")
+        return
+    how |= {} if a.small is None else {"small": a.small}
+    compare(a.base, _changes(a.set), a.seeds, **how, out=a.out, command=a.command_line)
+
+
 # ---------------------------------------------------------------------------- evaluate
 
 
@@ -846,6 +1076,9 @@ def _add_evaluate(commands) -> None:
     p.add_argument("--model", metavar="NAME|FILE", help="weights of the network (default: shipped)")
     p.add_argument("--out", metavar="FILE.json", help="write all numbers here as well")
     p.add_argument("--overwrite", action="store_true", help="replace FILE.json if it exists")
+    p.add_argument(
+        "--report", metavar="SENTENCE", help="what was chosen and why, for the ledger of the test"
+    )
 
 
 def _evaluate(a) -> None:
@@ -863,6 +1096,8 @@ def _evaluate(a) -> None:
     if a.model is not None and "network" not in names:
         raise ValueError(f"--model {a.model} has no use without network among --methods")
     out = None if a.out is None else _checked_output(a.out, a.overwrite, suffixes=(".json",))
+    if a.report is not None:
+        _check_report(a)
     methods = {n: as_method(a.model) if n == "network" else BASELINES[n] for n in names}
     regimes = None if a.regime in (None, ["both"]) else a.regime
     of_test_years = a.months in ("smooth", "benchmark", "lasting") and not a.validation
@@ -872,6 +1107,32 @@ def _evaluate(a) -> None:
     print(table(results))
     if out is not None:
         write_results({"command": a.command_line, **results}, out)
+    _enter(a, results, "network" in names)
+
+
+def _check_report(a) -> None:
+    """What is wrong with --report is told before minutes of work."""
+    from sst_tutorial.ledger import checked_sentence, is_locked, read_ledger
+
+    checked_sentence(a.report)
+    if not is_locked(a.months, a.validation):
+        raise ValueError("--report: twins and simulated months are no test; leave it away")
+    read_ledger()
+
+
+def _enter(a, results, with_network: bool) -> None:
+    """The look into the ledger, or a line that says that it was none of a report."""
+    from sst_tutorial.ledger import is_locked, ledger_path, read_ledger, report
+
+    if a.report is not None:
+        from sst_tutorial.weights import find_weights
+
+        weights = find_weights(a.model) if with_network else None
+        report(results, a.report, weights, a.command_line)
+        print(f"{ledger_path()}: look {len(read_ledger())} at the test")
+    elif is_locked(a.months, a.validation):
+        print(f"The test {a.months} was opened, and no ledger knows: choose by --validation, and")
+        print('report with --report "what was chosen, and why".')
 
 
 def _warn_of_test_years(model) -> None:
@@ -905,12 +1166,19 @@ def _add_judge(commands) -> None:
     p.add_argument(
         "--model",
         metavar="NAME|FILE",
-        help="weights of the network, which must have learned single days (default: shipped)",
+        help="weights of the network, which must have learned single days (default: shipped, "
+        "ocean-2-preview)",
     )
     p.add_argument(
         "--draws", type=_positive, default=8, help="how often clouds are moved (%(default)s)"
     )
     p.add_argument("--seed", type=int, default=0, help="same seed, same clouds (%(default)s)")
+    for end, which in (("from", "first"), ("to", "last")):
+        p.add_argument(
+            f"--judge-{end}",
+            metavar="DATE",
+            help=f"{which} day that is judged (default: the file's {which}); all days are seen",
+        )
     p.add_argument("--overwrite", action="store_true", help="replace files that exist")
 
 
@@ -928,28 +1196,29 @@ def _judge(a) -> None:
     from sst_tutorial.results import write_results
 
     daily = open_sst(a.input, **_opening_options(a))
-    results = judge(daily, model=a.model, draws=a.draws, seed=a.seed)
+    period = _period(a.judge_from, a.judge_to)
+    results = judge(daily, model=a.model, draws=a.draws, seed=a.seed, period=period)
     print(table(results))
     if out is not None:
-        with _undisturbed():
-            write_results({"command": a.command_line, **results}, out)
+        write_results({"command": a.command_line, **results}, out)
     if figure is not None:
         _save(draw(results), figure)
+
+
+def _period(*days):
+    """(first, last) as `judge` takes them, from dates in the words of the shell."""
+    for option, day in zip(("--judge-from", "--judge-to"), days, strict=True):
+        if day is not None and not re.fullmatch(r"\d{4}-\d\d-\d\d", day):
+            raise ValueError(f"{option} {day!r} is not a day YYYY-MM-DD, for example 2022-08-01")
+    return days
 
 
 def _save(figure, path: Path) -> None:
     """A PNG that appears whole or not at all."""
     drawn = io.BytesIO()
     figure.savefig(drawn, format="png", dpi=156)  # twice the pixels of a telephone
-    partial = path.with_name(f".{path.name}.partial")
-    with _undisturbed():
-        try:
-            partial.write_bytes(drawn.getvalue())
-            partial.replace(path)
-        except OSError as error:
-            raise OSError(f"{path} cannot be written ({error}); is the disk full?") from error
-        finally:
-            partial.unlink(missing_ok=True)
+    with whole(path) as part:
+        part.write_bytes(drawn.getvalue())
 
 
 if __name__ == "__main__":

@@ -458,6 +458,8 @@ def _one_field_per_day(ds: xr.Dataset) -> xr.Dataset:
     if index.is_unique:
         ds = ds if index.is_monotonic_increasing else ds.sortby("time")
         return ds.drop_vars("grade", errors="ignore")
+    if "error" in ds:  # of those that saw the cell; as if they shared it: they met the same haze
+        ds["error"] = ds["error"].where(ds["sst"].notnull())
     if "grade" in ds:
         grade = ds["grade"].where(ds["sst"].notnull())
         best = grade.groupby("time").max().sel(time=ds["time"])
@@ -487,10 +489,10 @@ def _labelled(ds: xr.Dataset, ocean: xr.DataArray, part: _Part, attributes: dict
         out.attrs |= quantity.attributes()
     if "sst_error" in out:
         out["sst_error"].attrs = {"long_name": "standard deviation of the error", "units": "K"}
-    out["ocean_mask"].attrs = {"long_name": "ocean", "comment": "1 = ocean, 0 = land"}
+    out["ocean_mask"].attrs |= {"long_name": "ocean", "comment": "1 = ocean, 0 = land"}
     for axis, axis_attributes in AXIS_ATTRIBUTES.items():
         out[axis].attrs = dict(axis_attributes)
-    out.attrs |= {k: attributes[k] for k in KEPT_ATTRIBUTES if k in attributes}
+    out.attrs |= {k: str(attributes[k]) for k in KEPT_ATTRIBUTES if k in attributes}
     return out
 
 

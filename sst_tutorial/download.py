@@ -4,6 +4,7 @@ A day is downloaded beside its place as a `.part` file, opened, checked and cut 
 only then renamed. A run that is killed leaves no broken file, and the same call again goes on.
 """
 
+import contextlib
 import os
 import shutil
 import threading
@@ -21,9 +22,11 @@ import xarray as xr
 from tqdm.auto import tqdm
 
 from sst_tutorial._extras import need
+from sst_tutorial.files import open_one
 
 need("download", "requests")
 import requests  # noqa: E402 (`need` speaks before the import can fail)
+from urllib3.exceptions import NewConnectionError, SSLError  # noqa: E402
 
 NOAA = (
     "https://www.ncei.noaa.gov/data/sea-surface-temperature-optimum-interpolation/v2.1/access/avhrr"
@@ -34,6 +37,7 @@ TRIES = 4
 PAUSE = 1.0  # seconds before the second try; doubles with each further one
 TIMEOUT = (10, 30)  # seconds to connect, and without one byte while reading
 LONGEST = 300  # seconds for one file of 1.6 MB, against servers that only trickle
+LARGEST = 64 * 2**20  # bytes of one file, against those that never end (unpacked: zeros pack well)
 GIVE_UP = 5  # failed days, none fetched meanwhile, after which the server is taken to be down
 ABANDONED = 3600  # seconds after which a .part file belongs to no running download
 
@@ -60,6 +64,15 @@ class _Refused(_Broken):
 
 class _Absent(Exception):
     """The source says that there is no such file."""
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Where files come from, and what is known of it by all who fetch from it."""
+
+    base: Path | str
+    stop: threading.Event  # nothing more is to be begun
+    answered: threading.Event  # it was heard from in this call
 
 
 def download_oisst(start, end, region=None, to="oisst", source=NOAA, progress=True) -> Download:
@@ -94,11 +107,15 @@ def download_oisst(start, end, region=None, to="oisst", source=NOAA, progress=Tr
     local = "://" not in str(source)
     if local and not Path(source).is_dir():
         raise ValueError(f"source={str(source)!r} is neither a folder nor an address with ://")
+    base = Path(source) if local else _checked_address(str(source).rstrip("/"))
     to = Path(to)
+    new = not to.exists()
     to.mkdir(parents=True, exist_ok=True)
     _remove_abandoned(to)
-    base = Path(source) if local else str(source).rstrip("/")
-    found, failed = _all_days(days, region, to, base, progress)
+    try:
+        found, failed = _all_days(days, region, to, base, progress)
+    finally:
+        _remove_empty(to, new)
     if failed:
         day, reason = min(failed.items())
         raise ConnectionError(
@@ -157,6 +174,23 @@ def _checked_region(region) -> dict | None:
     return {"lat": (south, north), "lon": (west, west + width)}
 
 
+def _checked_address(source: str) -> str:
+    """ValueError for an address that no library can ask: no try will help."""
+    try:
+        session = requests.Session()
+        session.get_adapter(session.prepare_request(requests.Request("GET", source)).url)
+    except requests.RequestException as error:
+        raise ValueError(f"source={source!r} is no address of a web server: {error}") from error
+    return source
+
+
+def _remove_empty(to: Path, new: bool) -> None:
+    """Folders into which nothing came; `to` itself where it is ours."""
+    for folder in [*(f for f in to.iterdir() if f.is_dir()), *([to] if new else [])]:
+        with contextlib.suppress(OSError):  # it holds something
+            folder.rmdir()
+
+
 def _remove_abandoned(to: Path) -> None:
     """Delete what a killed run left; a running one's files are younger."""
     for part in to.rglob("*.part"):
@@ -167,9 +201,9 @@ def _remove_abandoned(to: Path) -> None:
 def _all_days(days, region, to, base, progress) -> tuple[dict, dict]:
     """({day: file or None where absent}, {day: reason it failed}) with a few days at a time."""
     found, failed, in_a_row = {}, {}, 0
-    pool, stop = ThreadPoolExecutor(WORKERS), threading.Event()
+    pool, source = ThreadPoolExecutor(WORKERS), _Source(base, threading.Event(), threading.Event())
     try:
-        tasks = {pool.submit(_one_day, day, region, to, base, stop): day for day in days}
+        tasks = {pool.submit(_one_day, day, region, to, source): day for day in days}
         with tqdm(total=len(days), unit="day", desc="OISST", disable=not progress) as bar:
             for task in as_completed(tasks):
                 day = tasks[task]
@@ -181,12 +215,12 @@ def _all_days(days, region, to, base, progress) -> tuple[dict, dict]:
                     break
                 bar.update()
     finally:  # on Ctrl-C or after giving up, nothing more is begun
-        stop.set()
+        source.stop.set()
         pool.shutdown(cancel_futures=True)
     return found, failed
 
 
-def _one_day(day: date, region: dict | None, to: Path, base, stop) -> Path | None:
+def _one_day(day: date, region: dict | None, to: Path, source: _Source) -> Path | None:
     """The file of one day, from the folder or the source; None if it exists nowhere."""
     names = [f"oisst-avhrr-v02r01.{day:%Y%m%d}{kind}.nc" for kind in ("", "_preliminary")]
     final, preliminary = (to / f"{day:%Y%m}" / name for name in names)
@@ -195,7 +229,7 @@ def _one_day(day: date, region: dict | None, to: Path, base, stop) -> Path | Non
     if day > date.today():
         return None
     try:
-        _fetch(f"{day:%Y%m}/{names[0]}", final, day, region, base, stop)
+        _fetch(f"{day:%Y%m}/{names[0]}", final, day, region, source)
         preliminary.unlink(missing_ok=True)
         return final
     except _Absent:
@@ -203,7 +237,7 @@ def _one_day(day: date, region: dict | None, to: Path, base, stop) -> Path | Non
     if _is_right(preliminary, day, region):
         return preliminary
     try:
-        _fetch(f"{day:%Y%m}/{names[1]}", preliminary, day, region, base, stop)
+        _fetch(f"{day:%Y%m}/{names[1]}", preliminary, day, region, source)
         return preliminary
     except _Absent:
         return None
@@ -234,19 +268,19 @@ def _named(region: dict | None) -> str | None:
     return f"lat {south:g} to {north:g}, lon {west:g} to {east:g}"
 
 
-def _fetch(name: str, place: Path, day: date, region: dict | None, base, stop) -> None:
+def _fetch(name: str, place: Path, day: date, region: dict | None, source: _Source) -> None:
     """Fetch, check, cut, rename; tried again after a pause when something goes wrong."""
     place.parent.mkdir(parents=True, exist_ok=True)
-    tries = 1 if isinstance(base, Path) else TRIES
+    tries = 1 if isinstance(source.base, Path) else TRIES
     for attempt in range(tries):
-        if stop.wait(PAUSE * (2**attempt - 1)):
+        if source.stop.wait(PAUSE * (2**attempt - 1)):
             raise _Broken("stopped")
         part = place.with_name(f".{place.name}.{uuid4().hex}.part")  # two runs cannot mix
         try:
-            if isinstance(base, Path):
-                _copy(base / name, part)
+            if isinstance(source.base, Path):
+                _copy(source.base / name, part)
             else:
-                _download(f"{base}/{name}", part)
+                _download(f"{source.base}/{name}", part, source.answered)
             with _hdf5:
                 _cut(part, day, region, name)
             os.replace(part, place)
@@ -267,13 +301,22 @@ def _copy(origin: Path, part: Path) -> None:
         raise _Absent from None
 
 
-def _download(url: str, part: Path) -> None:
+def _download(url: str, part: Path, answered: threading.Event) -> None:
     """The bytes behind `url` into `part`; a stall, a short body or an error status raises."""
     if not hasattr(_thread, "session"):
         _thread.session = requests.Session()
         _thread.session.headers["User-Agent"] = "sst-tutorial"
-    began = time.monotonic()
-    with _thread.session.get(url, stream=True, timeout=TIMEOUT) as answer:
+    began, size = time.monotonic(), 0
+    try:
+        answer = _thread.session.get(url, stream=True, timeout=TIMEOUT)
+    except requests.exceptions.ConnectionError as error:
+        why = getattr(error.args[0], "reason", None)
+        if answered.is_set() or not isinstance(why, NewConnectionError | SSLError):
+            raise
+        # No such name, nobody listens, no network: what was never heard from will not come up.
+        raise _Refused(str(why).split(": ", 1)[-1]) from error
+    answered.set()
+    with answer:
         if answer.status_code in (404, 410):
             raise _Absent
         if answer.status_code != 200:
@@ -282,6 +325,9 @@ def _download(url: str, part: Path) -> None:
         with open(part, "wb") as file:
             for block in answer.iter_content(1 << 12):  # small, so that a trickle is noticed
                 file.write(block)
+                size += len(block)
+                if size > LARGEST:
+                    raise _Refused(f"{url} is larger than {LARGEST >> 20} MiB, no OISST file is")
                 if time.monotonic() - began > LONGEST:
                     raise _Broken(f"{url} took more than {LONGEST} s")
 
@@ -289,7 +335,7 @@ def _download(url: str, part: Path) -> None:
 def _check(file: Path, day: date, name: str) -> xr.Dataset:
     """The whole file, as stored, in memory; raises _Broken unless it is the OISST of that day."""
     try:
-        with xr.open_dataset(file, decode_cf=False) as opened:
+        with open_one(file) as opened:
             ds = opened.load()
         decoded = xr.decode_cf(ds[["sst"]])
         days = decoded["time"].values.astype("datetime64[D]")
@@ -332,4 +378,8 @@ def _cut(part: Path, day: date, region: dict | None, name: str) -> None:
     ds.attrs["region"] = _named(region)
     ds.attrs["history"] = f"{ds.attrs.get('history', '')} Cut to a region by sst_tutorial.".strip()
     stored = {name: {"zlib": True, "complevel": 4} for name in ds.data_vars}
-    ds.to_netcdf(part, encoding=stored | {name: {"_FillValue": None} for name in ds.coords})
+    stored |= {name: {"_FillValue": None} for name in ds.coords}
+    try:
+        ds.to_netcdf(part, encoding=stored)
+    except RuntimeError as error:  # of the NetCDF library
+        raise OSError(f"{part} cannot be written ({error}); is the disk full?") from error

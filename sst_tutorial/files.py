@@ -13,6 +13,7 @@ from pathlib import Path
 import xarray as xr
 
 from sst_tutorial._extras import need
+from sst_tutorial.classic import bytes_missing
 
 _NETCDF = (".nc", ".nc4")
 SUFFIXES = (*_NETCDF, ".cdf", ".netcdf", ".h5", ".hdf5", ".he5")
@@ -31,7 +32,7 @@ def open_all(path) -> list[tuple[str, xr.Dataset]]:
     opened, foreign = [], []
     for file in found:
         try:
-            opened.append((str(file), _open_one(file)))
+            opened.append((str(file), open_one(file)))
         except ValueError:  # a NetCDF file that cannot be read is a loss that must be known
             if len(found) == 1 or file.suffix.lower() in _NETCDF or not file.is_file():
                 raise
@@ -116,42 +117,28 @@ def is_zarr(path: Path) -> bool:
     return any((path / name).exists() for name in ("zarr.json", ".zgroup", ".zattrs", ".zmetadata"))
 
 
-def _open_one(file: Path) -> xr.Dataset:
+def open_one(file: Path) -> xr.Dataset:
+    """One NetCDF file or Zarr store as it is on disk; ValueError where it breaks off or is none."""
     engine = "zarr" if file.is_dir() else None
     if engine == "zarr":
         need("zarr", "zarr")
     if file.suffix.lower() in _PACKED and file.is_file():
         raise ValueError(f"path={str(file)!r} is packed: unpack it first, for example with gunzip")
     try:
-        _refuse_a_cut_classic_file(file)
+        missing = 0 if file.is_dir() else bytes_missing(file)
+        if missing:
+            raise ValueError(f"it is {missing} bytes shorter than its header says")
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Failed to open Zarr store with consolidated")
             return xr.open_dataset(file, engine=engine, decode_cf=False)
     except FileNotFoundError:
         raise ValueError(f"path={str(file)!r}: no such file; check the name") from None
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
+    except Exception as error:  # damaged metadata make the libraries raise whatever they like
         reason = (str(error) or type(error).__name__).splitlines()[0].split(". ")[0]
         raise ValueError(
             f"path={str(file)!r} cannot be read as NetCDF or Zarr ({reason}); is it complete, and "
             "of that format?"
         ) from error
-
-
-def _refuse_a_cut_classic_file(file: Path) -> None:
-    """The NetCDF library reads what a classic file lacks at its end as zeros, without a word."""
-    if not file.is_file():
-        return
-    with open(file, "rb") as stream:
-        if stream.read(4) not in (b"CDF\x01", b"CDF\x02") or stream.read(4) == b"\xff" * 4:
-            return  # of another format, or written as a stream, of unknown length
-    from scipy.io import netcdf_file
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it would have us close what still maps the file
-            netcdf_file(file, "r", mmap=True)
-    except Exception as error:
-        raise ValueError("it is shorter than its header says, or damaged") from error
 
 
 def _without_own(opened: list) -> list:

@@ -251,7 +251,7 @@ class SuccessiveCorrections(nn.Module):
         spare = -days % 8 if x.is_cuda else 0
         x, seen = (F.pad(a, (0, 0, 0, 0, 0, spare)) for a in (x, observed.to(x.dtype)))
         T, H, W = x.shape[1:]
-        cells, memory, noise, gain = self._numbers(x, seen, ocean)  # each (n, b, 1, 1)
+        cells, memory, noise, gain = self.numbers(x, seen, ocean)  # each (n, b, 1, 1)
         noise, gain = noise[:, :, None], gain[:, :, None]  # (n, b, 1, 1, 1)
         day, row, col = (_distances(n, x) for n in (T, H, W))
         along_t = torch.exp(-day / memory)[:, :, None]  # (n, b, 1, T, T)
@@ -269,7 +269,7 @@ class SuccessiveCorrections(nn.Module):
             counts.append(count[:, :days])
         return analysis[:, :days], increments, counts
 
-    def _numbers(self, x: Tensor, seen: Tensor, ocean: Tensor | None):
+    def numbers(self, x: Tensor, seen: Tensor, ocean: Tensor | None = None):
         """Cells, days, noise, gain of every correction, each (n, b, 1, 1); b = 1, or B to adapt."""
         numbers = torch.stack([self.log_cells, self.log_days, self.log_noise, self.log_gain])
         numbers = numbers[None]  # (1, 4, n)

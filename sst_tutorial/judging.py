@@ -15,8 +15,9 @@ Chapter: *Bring your file*.
 """
 
 import time as clock
+import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -36,8 +37,9 @@ from sst_tutorial.exams import under_other_skies
 from sst_tutorial.local_oi import fit_to_gappy, local_interpolation, variogram
 from sst_tutorial.months import DAYS, Month, month_of
 from sst_tutorial.prior import smooth_prior
-from sst_tutorial.reconstruction import _tidied, as_method
-from sst_tutorial.weights import find_weights
+from sst_tutorial.quantity import SST, Quantity
+from sst_tutorial.reconstruction import _tidied, as_method, quantity_of
+from sst_tutorial.weights import DEFAULT_OF_DAYS
 
 DRAWS = 8  # each well-seen day is judged twice, below other clouds
 PARTS = 4  # a draw hides the well-seen days of one part of the days, in runs of a few days
@@ -64,7 +66,9 @@ class Question:
     """A draw: what the methods see, and where they are asked.
 
     left: (T, H, W) degC of consecutive days, NaN = gap. ocean: (H, W) bool. asked: (n, 3) day, row,
-    column, in order of days. times: (T,) dates. lat: (H,), lon: (W,).
+    column, in order of days. times: (T,) dates. lat: (H,), lon: (W,). quantity: what it is, where
+    it is no temperature. error: (T, H, W) K, standard deviation of each observation where the file
+    tells it (NaN = it does not), or None.
     """
 
     left: np.ndarray
@@ -73,6 +77,13 @@ class Question:
     times: pd.DatetimeIndex
     lat: np.ndarray
     lon: np.ndarray
+    quantity: Quantity = SST
+    error: np.ndarray | None = None
+
+    @property
+    def prior(self) -> np.ndarray:
+        """(T, H, W) degC, the smooth prior of the whole series."""
+        return smooth_prior(self.left, self.ocean, quantity=self.quantity)
 
 
 class LeftOut(ValueError):
@@ -95,7 +106,8 @@ def _by_windows(method) -> Callable:
             if len(days):
                 part = slice(begin, begin + DAYS)
                 name = f"the {len(question.left[part])} days from {question.times[begin]:%Y-%m-%d}"
-                month = Month(question.left[part], question.ocean, lat=question.lat, name=name)
+                about = {"lat": question.lat, "name": name, "quantity": question.quantity}
+                month = Month(question.left[part], question.ocean, **about)
                 for day in days:
                     yield day, method(month, day=int(day - begin))
 
@@ -116,7 +128,7 @@ def _by_calendar(method) -> Callable:
         periods = question.times.to_period("M")
         days = np.unique(question.asked[:, 0])
         for period in periods[days].unique():
-            month = month_of(daily, period)
+            month = month_of(daily, period, quantity=question.quantity)
             for day in days[periods[days] == period]:
                 yield day, method(month, day=int(question.times[day].day - 1))
 
@@ -137,19 +149,21 @@ def _picked(question, maps) -> np.ndarray:
 
 
 def _dineof(question) -> np.ndarray:
-    prior = smooth_prior(question.left, question.ocean)
-    filled = prior + dineof_of_series(question.left - prior, question.ocean)
+    prior, unit = question.prior, question.quantity.unit
+    filled = prior + unit * dineof_of_series((question.left - prior) / unit, question.ocean)
     return filled[tuple(question.asked.T)]
 
 
 def _local_oi(question) -> np.ndarray:
-    prior = smooth_prior(question.left, question.ocean)
-    anomaly = question.left - prior
+    prior, unit = question.prior, question.quantity.unit
+    anomaly = (question.left - prior) / unit
+    error = None if question.error is None else question.error / unit
     try:
         covariance = fit_to_gappy(anomaly)
-    except ValueError as error:
-        raise LeftOut(str(error)) from error
-    return prior[tuple(question.asked.T)] + local_interpolation(anomaly, question.asked, covariance)
+    except ValueError as failed:
+        raise LeftOut(str(failed)) from failed
+    estimate = local_interpolation(anomaly, question.asked, covariance, error=error)
+    return prior[tuple(question.asked.T)] + unit * estimate
 
 
 # From the simplest to the one that asks most: of those that tie the first is to be taken.
@@ -175,22 +189,15 @@ def _chosen(methods, model) -> dict:
             known = ", ".join((*METHODS, "network"))
             raise ValueError(f"methods: {unknown[0]!r} is unknown; there are: {known}")
         chosen = {name: METHODS[name] for name in METHODS if name in names}
-        model = find_weights().stem if model is None and "network" in names else model
+        model = DEFAULT_OF_DAYS if model is None and "network" in names else model
     if model is not None:
-        chosen["network"] = _by_calendar(as_method(model))
+        models = model if isinstance(model, dict) else {"network": model}
+        chosen |= {name: _by_calendar(as_method(one)) for name, one in models.items()}
     elif methods is None:
-        chosen["network"] = _shipped_network
+        chosen["network"] = _by_calendar(as_method(DEFAULT_OF_DAYS))
     if not chosen:
         raise ValueError("methods is empty: give at least one")
     return chosen
-
-
-def _shipped_network(question):
-    """The weights that come with the package, where they can: nobody asked for them by name."""
-    try:
-        return _by_calendar(as_method(find_weights().stem))(question)
-    except ValueError as error:
-        raise LeftOut(str(error)) from error
 
 
 # ---------------------------------------------------------------- the file and what is withheld
@@ -204,23 +211,56 @@ def _opened(daily) -> xr.Dataset:
     return _tidied(daily)
 
 
-def _part(daily):
-    """(sst (T, H, W) of consecutive days, ocean, times, lat, lon) of what can be judged in minutes:
-    the last half of a year, and the box with the most sea in it."""
+def _period(period, index):
+    """(first, last) day that is judged; ValueError where the file has none of them."""
+    try:
+        first, last = (None if day is None else pd.Timestamp(day) for day in period or (None, None))
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"period={period!r} must be two days, for example ('2022-08-01', None)"
+        ) from error
+    first, last = index[0] if first is None else first, index[-1] if last is None else last
+    if not ((index >= first) & (index <= last)).any():
+        raise ValueError(
+            f"period={first:%Y-%m-%d} to {last:%Y-%m-%d}: daily has no such day, it runs from "
+            f"{index[0]:%Y-%m-%d} to {index[-1]:%Y-%m-%d}"
+        )
+    return first, last
+
+
+def _part(daily, last):
+    """The `Question` without what is asked of what can be judged in minutes: the last half of a
+    year (up to a month after the last day that is judged), and the box with the most sea in it."""
+    index = daily.indexes["time"]
+    index = index[index <= last + pd.Timedelta(days=DAYS)]
+    index = index[index > index[-1] - pd.Timedelta(days=MOST_DAYS)]
+    T = (index[-1] - index[0]).days + 1
+    cells = int(min(MOST_CELL_DAYS / T, MOST_CELL_DAYS_DAYS / T**2))
+    rows, cols = _box(daily["ocean_mask"].values, cells)
+    return series_of(daily.sel(time=index).isel(lat=rows, lon=cols))
+
+
+def series_of(daily) -> Question:
+    """All of `daily` as arrays of consecutive days, nothing withheld and nothing asked."""
     ocean = daily["ocean_mask"].values
     if not ocean.any():
         raise ValueError(f"daily is all land, {ocean.shape[0]} x {ocean.shape[1]} cells of it")
     index = daily.indexes["time"]
-    index = index[index > index[-1] - pd.Timedelta(days=MOST_DAYS)]
     times = pd.date_range(index[0], index[-1])
-    T = len(times)
-    rows, cols = _box(ocean, int(min(MOST_CELL_DAYS / T, MOST_CELL_DAYS_DAYS / T**2)))
-    here = daily["sst"].sel(time=index).isel(lat=rows, lon=cols)
-    ocean = ocean[rows, cols]
-    sst = np.full((T, *ocean.shape), np.nan, np.float32)  # (T, H, W)
-    sst[times.get_indexer(index)] = here.values
+
+    def every_day(name):
+        field = np.full((len(times), *ocean.shape), np.nan, np.float32)  # (T, H, W)
+        field[times.get_indexer(index)] = daily[name].values
+        return field
+
+    sst = every_day("sst")
     sst[~(ocean & np.isfinite(sst))] = np.nan
-    return sst, ocean, times, here["lat"].values, here["lon"].values
+    with warnings.catch_warnings():  # that the skill is untested: this is the test
+        warnings.filterwarnings("ignore", "(?s).*skill of the network is untested")
+        quantity = quantity_of(daily)
+    error = every_day("sst_error") if "sst_error" in daily else None
+    axes = (daily[axis].values for axis in ("lat", "lon"))
+    return Question(sst, ocean, np.empty((0, 3), int), times, *axes, quantity, error)
 
 
 def _box(ocean, most):
@@ -237,8 +277,8 @@ def _box(ocean, most):
     return slice(row, row + h), slice(col, col + w)
 
 
-def _skies(sst, ocean, draws, rng):
-    """Yield for each draw the day (T,) whose clouds hide each day as well; its own = none."""
+def well_seen_days(sst, among=True) -> np.ndarray:
+    """(T,) bool: of the days `among` (T,) those that saw as much as their median or more."""
     seen = np.isfinite(sst).sum((1, 2))
     n = int((seen > 0).sum())
     if n < LEAST_DAYS:
@@ -246,13 +286,17 @@ def _skies(sst, ocean, draws, rng):
             f"daily has {seen.sum()} observations on {n} days; to be judged it needs "
             f"{LEAST_DAYS} days with observations, give a longer series"
         )
-    well_seen = seen >= np.median(seen[seen > 0])  # the better half
-    days, T = np.arange(len(seen)), len(seen)
-    run = max(1, min(RUN, T // (2 * PARTS)))
-    for draw in range(draws):
-        lag = rng.integers(run, T - run + 1)  # not the clouds of the days beside
-        hidden = well_seen & (days // run % PARTS == draw % PARTS)
-        yield np.where(hidden, (days + lag) % T, days)
+    some = (seen > 0) & among
+    return some & (seen >= (np.median(seen[some]) if some.any() else 0))
+
+
+def sky_of(well_seen, draw, rng) -> np.ndarray:
+    """The day (T,) whose clouds hide each day as well; its own = none."""
+    T = len(well_seen)
+    days, run = np.arange(T), max(1, min(RUN, T // (2 * PARTS)))
+    lag = rng.integers(run, T - run + 1)  # not the clouds of the days beside
+    hidden = well_seen & (days // run % PARTS == draw % PARTS)
+    return np.where(hidden, (days + lag) % T, days)
 
 
 def _asked_of(withheld, rng):
@@ -275,7 +319,7 @@ def _age(seen) -> np.ndarray:
 # ---------------------------------------------------------------- the judge
 
 
-def judge(daily, methods=None, model=None, draws=DRAWS, seed=0) -> dict:
+def judge(daily, methods=None, model=None, draws=DRAWS, seed=0, period=None) -> dict:
     """How well does each method fill this file? Judged by its own observations, withheld.
 
     Parameters
@@ -286,10 +330,13 @@ def judge(daily, methods=None, model=None, draws=DRAWS, seed=0) -> dict:
     methods : None for all; names out of `METHODS` and "network"; or a dict
         {name: method(month, day=None) -> (H, W) degC} instead of them.
     model : weights of the network, as for `reconstruct`; they must have learned single days. None
-        for those shipped, which are left out, with the reason, where they did not.
+        for `ocean-2-preview`, which comes with the package. A dict
+        {name: weights} puts several of them side by side.
     draws : how often clouds are moved. Each draw hides a quarter of the well-seen days (the better
         half), so that of 8 draws each is judged twice. Time grows with their number.
     seed : the same seed, the same clouds.
+    period : (first, last) day that is judged, None = that of the file; all days are seen all the
+        same. So weights can be judged by days that they did not learn from.
 
     Returns
     -------
@@ -310,15 +357,18 @@ def judge(daily, methods=None, model=None, draws=DRAWS, seed=0) -> dict:
             raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
     chosen = _chosen(methods, model)
     daily = _opened(daily)
-    sst, ocean, times, lat, lon = _part(daily)
+    first, last = _period(period, daily.indexes["time"])
+    series = _part(daily, last)
+    sst, ocean, times = series.left, series.ocean, series.times
     rng = np.random.default_rng(seed)
     found, answers, seconds, left_out = [], {name: [] for name in chosen}, {}, {}
-    for sky in _skies(sst, ocean, draws, rng):
-        left, withheld = under_other_skies(sst, ocean, sky)
+    well_seen = well_seen_days(sst, (times >= first) & (times <= last))
+    for draw in range(draws):
+        left, withheld = under_other_skies(sst, ocean, sky_of(well_seen, draw, rng))
         asked = _asked_of(withheld, rng)
         if not len(asked):
             continue
-        question = Question(left, ocean, asked, times, lat, lon)
+        question = replace(series, left=left, asked=asked)
         found.append(_facts(question, withheld))
         for name in [name for name in chosen if name not in left_out]:
             begin = clock.perf_counter()
@@ -342,8 +392,9 @@ def judge(daily, methods=None, model=None, draws=DRAWS, seed=0) -> dict:
     units = daily["sst"].attrs.get("units", "1") if "variable" in daily.attrs else "K"
     results = {
         "file": _about(sst, ocean, times, daily),
+        "period": [str(max(first, times[0]).date()), str(min(last, times[-1]).date())],
         "units": units,
-        "withheld": _about_withheld(sst, ocean, facts, times, draws, seed),
+        "withheld": _about_withheld(series, facts, draws, seed),
         "methods": rows,
         "left_out": left_out,
     }
@@ -437,10 +488,10 @@ def _about(sst, ocean, times, daily) -> dict:
     }
 
 
-def _about_withheld(sst, ocean, facts, times, draws, seed) -> dict:
+def _about_withheld(series, facts, draws, seed) -> dict:
     """How much was judged, and how sure the truth is."""
-    prior = smooth_prior(sst, ocean)
-    lags = variogram(sst - prior)
+    sst, times = series.left, series.times
+    lags = variogram(sst - series.prior)
     beside = [gamma for r, t, gamma, _ in lags if (r, t) == (1, 0)]
     days, numbers = np.unique(facts["day"], return_counts=True)
     edges = KEYS["days_since_observation"][0]
@@ -463,6 +514,17 @@ def _about_withheld(sst, ocean, facts, times, draws, seed) -> dict:
         },
         "by_day": {"date": [str(times[d].date()) for d in days], "observations": numbers.tolist()},
     }
+
+
+def difference(results, name, other) -> list:
+    """[RMSE of `name` less that of `other`, low, high]: their paired 95 % interval."""
+    rows, numbers = results["methods"], results["withheld"]["by_day"]["observations"]
+    sums = [
+        {"by_month": {"square_sum": rows[n]["square_sum"], "weight_sum": numbers}}
+        for n in (name, other)
+    ]
+    interval = difference_interval(*sums, block=_block(len(numbers)))
+    return [rows[name]["rmse"] - rows[other]["rmse"], *interval]
 
 
 def _compared(rows, numbers, units) -> dict:
@@ -500,7 +562,7 @@ def _compared(rows, numbers, units) -> dict:
 
 def _between(edges, whole=True) -> str:
     """The bin (low, high] in words; whole: of whole numbers from 1 on."""
-    low, high = edges["low"], edges["high"]
+    low, high = edges["low"], np.inf if edges["high"] is None else edges["high"]  # None: of JSON
     if not whole:
         return f"{low:g}-{high:g}"
     if np.isinf(high):
@@ -516,12 +578,14 @@ def table(results) -> str:
     """The judgement as lines of text."""
     about, withheld, units = results["file"], results["withheld"], results["units"]
     noise = withheld["noise_at_most"]
+    part = results["period"] != [about["first_day"], about["last_day"]]
     lines = [
         f"{about['first_day']} to {about['last_day']}, {about['rows']} x {about['columns']} cells, "
         f"{about['ocean_cells']} of sea, {100 * about['seen']:.0f} % seen"
         + ("" if about["whole_file"] else " (a part of the file)"),
         f"withheld: {withheld['observations']} observations of {withheld['days']} days, noise "
-        + ("unknown" if noise is None else f"of one at most {noise:.2f} {units}"),
+        + ("unknown" if noise is None else f"of one at most {noise:.2f} {units}")
+        + (", judged from {} to {}".format(*results["period"]) if part else ""),
         "",
         f"{'method':18}{'RMSE':>7}{'95 % interval':>15}{'bias':>8}{'more than the best':>28}"
         f"{'seconds':>9}",
@@ -556,7 +620,7 @@ def _in_words(results) -> str:
     bins = ordered[0][1][key]
     ends = [0] if len(bins) == 1 else [0, len(bins) - 1]
     after = [
-        f"after {_between(bins[b])} day{'s' * (bins[b]['high'] > 1)} "
+        f"after {_between(bins[b])} day{'s' * (bins[b]['high'] != 1)} "
         + ", ".join(f"{name} {row[key][b]['rmse']:.2f}" for name, row in ordered)
         for b in ends
     ]

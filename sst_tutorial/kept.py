@@ -8,13 +8,14 @@ machine that made it, so that it may be carried to another. It may be deleted at
 import hashlib
 import json
 import os
-import tempfile
 import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+
+from sst_tutorial.whole import whole
 
 
 def kept_folder() -> Path:
@@ -63,11 +64,5 @@ def _words(about: dict) -> bytes:
 def _keep(path: Path, array: np.ndarray, about: dict) -> None:
     """A file that appears whole or not at all, whoever else writes it at the same time."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, part = tempfile.mkstemp(".part", path.name, path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez(file, array=array, about=np.frombuffer(_words(about), np.uint8))
-        os.chmod(part, 0o644)  # mkstemp makes private files
-        os.replace(part, path)
-    finally:
-        Path(part).unlink(missing_ok=True)
+    with whole(path) as part, part.open("wb") as file:
+        np.savez(file, array=array, about=np.frombuffer(_words(about), np.uint8))

@@ -85,18 +85,39 @@ def _signal(covariance, r, t):
 # ---------------------------------------------------------------- the estimate
 
 
-def local_interpolation(anomaly, asked, covariance: Covariance, nearest=48) -> np.ndarray:
+def local_interpolation(
+    anomaly, asked, covariance: Covariance, nearest=48, error=None
+) -> np.ndarray:
     """Best linear estimate (n,) K of each cell that is asked for from its `nearest` observations.
 
     anomaly: (T, H, W) K, NaN = gap. asked: (n, 3) whole numbers, day, row, column. The nearest are
     those with the largest covariance, looked for within 24 cells and 15 days. Where there is none
-    the estimate is 0.
+    the estimate is 0. error: (T, H, W) K, standard deviation of each observation where a product
+    tells it, NaN or None where it does not, see `noise_of`.
     """
     asked = np.asarray(asked, dtype=int).reshape(-1, 3)
     around = _stencil(covariance, anomaly.shape)
+    noise = noise_of(anomaly, error, covariance.noise_variance)  # (T, H, W)
     parts = [asked[i : i + AT_ONCE] for i in range(0, len(asked), AT_ONCE)]
-    found = [_estimated(anomaly, part, around, covariance, nearest) for part in parts]
+    found = [_estimated(anomaly, noise, part, around, covariance, nearest) for part in parts]
     return np.concatenate([np.empty(0), *found])
+
+
+def noise_of(anomaly, error, mean: float) -> np.ndarray:
+    """Noise variance (T, H, W) K^2 of each observation, from the errors that its product tells.
+
+    `mean`, of a fit to the file, is how much neighbours differ; the errors tell only who has how
+    much of it. Neighbours may share errors, and a product may boast or be modest, but on one day
+    the pixel with the larger error is mostly the worse one. Where the errors explain less than
+    `mean`, all observations have the rest alike. Where there is no error, `mean`.
+    """
+    if error is None:
+        return np.broadcast_to(float(mean), anomaly.shape)
+    square = np.square(error, dtype=float)  # (T, H, W)
+    known = np.isfinite(anomaly) & np.isfinite(square) & (square > 0)
+    of_errors = np.mean(square, where=known) if known.any() else 1.0
+    share = min(1.0, mean / of_errors)
+    return np.where(known, share * square + mean - share * of_errors, mean)
 
 
 def _stencil(covariance, shape) -> np.ndarray:
@@ -113,7 +134,7 @@ def _stencil(covariance, shape) -> np.ndarray:
     return steps[np.concatenate([order[:NEAR], rest[np.sort(some)]])]
 
 
-def _estimated(anomaly, asked, around, covariance, nearest):
+def _estimated(anomaly, noise, asked, around, covariance, nearest):
     """(b,) K for a few of the cells asked for (b, 3)."""
     place = asked[:, None] + around  # (b, m, 3)
     inside = ((place >= 0) & (place < anomaly.shape)).all(-1)
@@ -126,11 +147,12 @@ def _estimated(anomaly, asked, around, covariance, nearest):
     chosen[which, rank[which, column] - 1] = column
     valid = np.arange(chosen.shape[1]) < count[:, None]
     at = np.take_along_axis(place, chosen[..., None], 1)  # (b, k, 3)
-    value = np.where(valid, anomaly[tuple(np.moveaxis(at, -1, 0))], 0.0).astype(float)
-    return _solved(at, value, valid, asked, covariance)
+    here = tuple(np.moveaxis(at, -1, 0))
+    value = np.where(valid, anomaly[here], 0.0).astype(float)
+    return _solved(at, value, np.where(valid, noise[here], 1.0), valid, asked, covariance)
 
 
-def _solved(at, value, valid, asked, covariance):
+def _solved(at, value, noise, valid, asked, covariance):
     """Weights of the observations from their covariances, then their sum (b,)."""
     apart = np.abs(at[:, :, None] - at[:, None])  # (b, k, k, 3)
     step = np.abs(asked[:, None] - at)  # (b, k, 3)
@@ -141,7 +163,7 @@ def _solved(at, value, valid, asked, covariance):
     both = valid[:, :, None] & valid[:, None]
     matrix = np.where(both, matrix, 0.0)
     k = np.arange(matrix.shape[1])
-    matrix[:, k, k] += np.where(valid, covariance.noise_variance, 1.0)
+    matrix[:, k, k] += noise
     # A small part of the variance: a wide Gaussian has eigenvalues below the last digit.
     matrix[:, k, k] += 1e-6 * (covariance.short_variance + covariance.long_variance)
     factor = torch.linalg.cholesky(torch.from_numpy(matrix))

@@ -427,7 +427,10 @@ class SpatioTemporalModel(nn.Module):
         added = month_mean(days, asked)  # (B, H, W)
         if land_mask_patch is not None:
             added = added.masked_fill(land_mask_patch, 0.0)
-        maps = [added[:, None].to(x.dtype)] + ([] if skip is None else [skip])
+        maps = [added[:, None].to(x.dtype)]
+        if self.decoder.skip_chans > 1:  # it was built with maps of its own
+            require(skip is not None, "skip is None, but skip_chans is not 0")
+            maps.append(skip)
         return self.decoder(x, *shape, land_mask_patch, torch.cat(maps, 1)) + added
 
     def attention(self, daily_data, daily_mask, days_mask=None, wanted=None) -> dict:

@@ -229,7 +229,8 @@ def month_of(
     """One calendar month of a tidy series (`open_sst` returns one), absent days being gaps.
 
     climatology: (dayofyear, lat, lon) degC on the same grid, or (time, lat, lon) of all days of the
-    month, or None. truth: (H, W) or None. quantity: what `daily` holds, see `reconstruction.quantity_of`. smooth: as for `month_prior`.
+    month, or None. truth: (H, W) or None. quantity: what `daily` holds, see
+    `reconstruction.quantity_of`. smooth: as for `month_prior`.
     """
     days = pd.date_range(period.start_time, periods=period.days_in_month)
     ocean = daily["ocean_mask"].values

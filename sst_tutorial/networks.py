@@ -21,7 +21,8 @@ guess; missing, bool of that shape, is True where they say nothing and may be an
 is none. skip (B, S, H, W) are the maps of the first guess, to be read only where skip_chans is not
 0: `skip = true` in the settings sees to that. wanted (B, T) is bool, True = a day of which the mean
 is asked, None = the whole month; a network that knows no other question says so by ValueError and
-has `answers_days = False`.
+has `answers_days = False`. One that also has `read` and `answer`, as the transformer has them, does
+what no question changes once for all days of a month.
 """
 
 from inspect import signature
@@ -110,7 +111,7 @@ class Estimator(nn.Module):
         """`days` of one month, (1, T, H, W) each."""
         reading = self.first_guess.read(*self._scaled(anomaly, observed, ocean, exists))
         inputs, tokens = self._inputs(reading, ocean, exists), None
-        if isinstance(self.network, SpatioTemporalModel):
+        if hasattr(self.network, "read"):
             tokens = self.network.read(*inputs[:2], inputs[3])
         mean, first_guess = torch.zeros_like(reading.daily), torch.zeros_like(reading.daily)
         there = exists[0].nonzero()[:, 0]

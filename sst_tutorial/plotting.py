@@ -437,7 +437,8 @@ def plot_cube(
 def plot_weights(weights, seen=None, title="", *, plain=True) -> Figure:
     """Bars of the weight each day gets, over a strip of the share of the patch seen that day.
 
-    weights: (T,), summing to 1. seen: (T,) in 0..1 or None. plain: draw the equal weight 1/T too.
+    weights: (T,), summing to 1. seen: (T,) in 0..1, drawn from white (hidden) to
+    black, or None. plain: draw the equal weight 1/T too.
     """
     weights = _array(weights)
     if weights.ndim != 1:
@@ -471,14 +472,14 @@ def plot_weights(weights, seen=None, title="", *, plain=True) -> Figure:
         strip.imshow(
             _array(seen)[None].astype(float),
             aspect="auto",
-            cmap=cmocean.cm.gray,
+            cmap=cmocean.cm.gray_r,  # white is no data, as on the maps
             vmin=0,
             vmax=1,
             extent=(0.5, len(day) + 0.5, 0, 1),
         )
         strip.set_yticks([0.5], ["seen"])
     axes[-1, 0].set(
-        xlabel="day (white below: wholly seen)" if seen is not None else "day",
+        xlabel="day (below: black wholly seen, white hidden)" if seen is not None else "day",
         xlim=(0.3, len(day) + 0.7),
     )
     return figure

@@ -19,20 +19,24 @@ from sst_tutorial.quantity import SST, Quantity
 # The prior of a month without an observation and without a climatology.
 EMPTY_MONTH_DEGC = SST.typical
 HALO = 64  # columns by which a globe is continued before its smooth prior is estimated
+BAND = 2**18  # cells whose days are looked at together: copies of a whole globe take memory
+COLLECTED = 2**25  # numbers of which a median is taken as it is defined
 
 
 def month_prior(
-    sst, ocean, climatology=None, wraps=False, quantity: Quantity = SST
+    sst, ocean, climatology=None, wraps=False, quantity: Quantity = SST, smooth=None
 ) -> np.ndarray:
     """Prior (T, H, W) degC of a month, finite over the ocean.
 
     sst: (T, H, W) degC, NaN = gap or land. ocean: (H, W) bool. climatology: (T, H, W) degC of the
     same days, or None. wraps: the last column borders the first, see `is_global`. quantity: what
-    they are, where that is no temperature in degC.
+    they are, where that is no temperature in degC. smooth: (H, W), the smooth map of the month (of
+    its climatology where there is one) for who has only a part of the month; None = of these.
     """
     if climatology is None:
-        smooth = _around_the_globe if wraps else smooth_prior
-        return smooth(sst, ocean, quantity=quantity)
+        if smooth is None:
+            smooth = smooth_map(lambda rows: sst[:, rows], ocean, wraps, quantity=quantity)
+        return np.broadcast_to(smooth, sst.shape)
     holes = ocean & ~np.isfinite(climatology).all(0)  # (H, W)
     if not holes.any():
         return climatology
@@ -41,7 +45,7 @@ def month_prior(
         "surroundings stand in for them",
         stacklevel=2,
     )
-    around = month_prior(np.where(ocean, climatology, np.nan), ocean, None, wraps, quantity)
+    around = month_prior(climatology, ocean, None, wraps, quantity, smooth)
     return np.where(np.isfinite(climatology), climatology, around)
 
 
@@ -62,39 +66,89 @@ def smooth_prior(
 ) -> np.ndarray:
     """Prior of a month from its own observations, where there is no climatology.
 
-    A smooth map (nothing finer than `block` cells) constant over the month; a second pass leaves
-    out what lies more than 4 robust standard deviations from the first. It follows gradients as
-    wide as the globe, at a cost linear in the number of cells. `prior_count` (see `smooth_mean`)
-    and `block` were chosen on 2011-2012 off Tasmania; a trend in time gained 0.003 K there.
-
-    sst: (T, H, W) degC, NaN = gap. ocean: (H, W) bool. Returns (T, H, W) degC (a read-only view
-    of one map), finite everywhere, land included. One observation gives a constant map; none gives
-    `EMPTY_MONTH_DEGC` (what is typical of `quantity`) everywhere: the caller should warn, nothing
-    is known of such a month.
+    sst: (T, H, W) degC, NaN = gap. ocean: (H, W) bool. Returns `smooth_map` of them for each day,
+    (T, H, W) degC (a read-only view of one map).
     """
-    seen = np.isfinite(sst) & ocean
-    if not seen.any():
-        return np.broadcast_to(np.float32(quantity.typical), sst.shape)
-    offset = np.float32(np.mean(sst, where=seen, dtype=float))  # keeps float32 sums exact
-    sst = (sst - offset).astype(np.float32, copy=False)
-    keep = seen
-    for _ in range(2):
-        total = torch.from_numpy(np.sum(sst, 0, where=keep))
-        count = torch.from_numpy(np.sum(keep, 0, dtype=np.float32))
-        smooth = smooth_mean(total[None], count[None], block, prior_count)[0].numpy()
-        distance = sst - smooth
-        np.abs(distance, out=distance)  # a globe is 0.13 GB a copy
-        spread = 1.4826 * np.median(distance[seen])
-        keep = seen & (distance <= 4 * max(spread, 0.1 * quantity.unit))
-    return np.broadcast_to(offset + smooth, sst.shape)
+    smooth = smooth_map(lambda rows: sst[:, rows], ocean, False, block, prior_count, quantity)
+    return np.broadcast_to(smooth, sst.shape)
 
 
-def _around_the_globe(sst, ocean, quantity: Quantity) -> np.ndarray:
-    """`smooth_prior` (T, H, W) of a map whose last column borders the first."""
-    W = ocean.shape[1]
-    around = np.arange(-HALO, W + HALO) % W  # (W + 2 HALO,)
-    smooth = smooth_prior(sst[:, :, around], ocean[:, around], quantity=quantity)
-    return smooth[:, :, HALO : HALO + W]
+def smooth_map(
+    read, ocean, wraps=False, block=4, prior_count=20.0, quantity: Quantity = SST
+) -> np.ndarray:
+    """Smooth map (H, W) degC of the observations of a month, finite everywhere, land included.
+
+    Nothing in it is finer than `block` cells; a second pass leaves out what lies more than 4
+    robust standard deviations from the first. It follows gradients as wide as the globe, at a cost
+    linear in the number of cells. `prior_count` (see `smooth_mean`) and `block` were chosen on
+    2011-2012 off Tasmania; a trend in time gained 0.003 K there. One observation gives a constant
+    map; none gives `EMPTY_MONTH_DEGC` (what is typical of `quantity`): the caller should warn,
+    nothing is known of such a month.
+
+    read: from a slice of rows to their days (T, h, W) degC, NaN = gap; called three times for each
+    `row_bands`, so that a month need not fit into memory. ocean: (H, W) bool. wraps: the last
+    column borders the first.
+    """
+    H, W = ocean.shape
+    around = np.arange(-HALO, W + HALO) % W if wraps else slice(None)
+
+    def bands():
+        for rows in row_bands(H, W):
+            sst = read(rows)[:, :, around]  # (T, h, W or W + 2 HALO)
+            yield rows, sst, np.isfinite(sst) & ocean[rows, around]
+
+    total, count = _sums(bands(), H, ocean[:1, around].size)
+    if not count.any():
+        return np.full((H, W), quantity.typical, np.float32)
+    offset = np.float32(total.sum() / count.sum(dtype=float))  # keeps float32 sums exact
+    smooth = _smooth(total - offset * count, count, block, prior_count)
+
+    def distances():
+        for rows, sst, seen in bands():
+            yield rows, sst, seen, np.abs(sst - offset - smooth[rows])
+
+    spread = 1.4826 * _median((far[seen] for *_, seen, far in distances()), count.sum(dtype=float))
+    most = 4 * max(spread, 0.1 * quantity.unit)
+    kept = ((rows, sst, seen & (far <= most)) for rows, sst, seen, far in distances())
+    total, count = _sums(kept, *count.shape)
+    smooth = offset + _smooth(total - offset * count, count, block, prior_count)
+    return smooth[:, HALO : HALO + W] if wraps else smooth
+
+
+def row_bands(rows: int, columns: int) -> list[slice]:
+    """Rows of a map in parts of `BAND` cells or less, one row at least."""
+    step = max(1, BAND // columns)
+    return [slice(first, min(first + step, rows)) for first in range(0, rows, step)]
+
+
+def _sums(bands, H: int, W: int) -> tuple[np.ndarray, np.ndarray]:
+    """Sum float64 and number float32, both (H, W), of what bands (rows, sst, where) hold."""
+    total, count = np.empty((H, W)), np.empty((H, W), np.float32)
+    for rows, sst, where in bands:
+        np.sum(sst, 0, dtype=float, where=where, out=total[rows])
+        np.sum(where, 0, dtype=np.float32, out=count[rows])
+    return total, count
+
+
+def _smooth(total, count, block, prior_count) -> np.ndarray:
+    """`smooth_mean` of one map (H, W)."""
+    total, count = torch.from_numpy(total.astype(np.float32))[None], torch.from_numpy(count)[None]
+    return smooth_mean(total, count, block, prior_count)[0].numpy()
+
+
+def _median(parts, n: float) -> float:
+    """Median of n positive float32 in all parts; of very many to 1 in 4000, by counting.
+
+    The bits of positive floats are in the order of their values: those that are shifted away are
+    the last of the fraction.
+    """
+    if n <= COLLECTED:
+        return float(np.median(np.concatenate(list(parts))))
+    counts = np.zeros(2**20, int)  # eight bits of the exponent, twelve of the fraction
+    for part in parts:
+        counts += np.bincount(part.view(np.uint32) >> 11, minlength=len(counts))
+    bits = np.searchsorted(np.cumsum(counts), n / 2)
+    return float(np.uint32((bits << 11) + (1 << 10)).view(np.float32))
 
 
 def smooth_mean(total, count, block=4, prior_count=20.0):
@@ -227,7 +281,14 @@ def on_the_same_grid(climatology, daily: xr.Dataset) -> xr.DataArray:
             )
     climatology = climatology.assign_coords(lat=daily["lat"], lon=daily["lon"])
     sea = climatology.where(daily["ocean_mask"])
-    low, high = float(sea.min()), float(sea.max())
+    low, high = sea.min(("lat", "lon")), sea.max(("lat", "lon"))  # (366,)
+    empty = int(low.isnull().sum())
+    if empty and daily["ocean_mask"].any():
+        raise ValueError(
+            f"climatology has no value over the ocean on {empty} of its 366 days; make it from "
+            "years that saw them, with daily_climatology"
+        )
+    low, high = float(low.min()), float(high.max())
     quantity = Quantity.of(daily)
     if not quantity.is_sst:
         stated = climatology.attrs.get("units", quantity.units_inside)

@@ -1,9 +1,9 @@
 """From gappy daily maps to complete monthly or daily ones, one month and one tile at a time.
 
 A map of any size is cut into overlapping tiles, each goes through the estimator, and a weighted sum
-with soft edges puts them together again, around the dateline too where the grid is global. Of what
-comes in only one month is held in memory, and tiles cost the same wherever they lie, so that memory
-grows with the area of the map (and what comes out) and time with the area of its ocean.
+with soft edges puts them together again, around the dateline too where the grid is global. Tiles
+cost the same wherever they lie: time grows with the area of the ocean. What is lazy is made in
+parts, by `regions.py`.
 """
 
 import warnings
@@ -25,10 +25,18 @@ from sst_tutorial.networks import Estimator
 from sst_tutorial.plausible import guarded_tidy
 from sst_tutorial.prior import is_global, on_the_same_grid
 from sst_tutorial.quantity import TEMPERATURE_UNITS, Quantity
-from sst_tutorial.weights import SHIPPED, find_weights, fingerprint, load_weights, read_metadata
+from sst_tutorial.weights import (
+    DEFAULT_OF_DAYS,
+    SHIPPED,
+    find_weights,
+    fingerprint,
+    load_weights,
+    read_metadata,
+)
 
 OUTPUTS = ("monthly", "daily", "both")
 MONTHS_MEASURED = 6  # of another variable, to tell the spread of its anomalies
+CELLS_MEASURED = 2**21  # of a lazy one, at most
 DAYS = slice(None)  # the question for every day of a month; None is the one for its mean
 COUNT_ATTRIBUTES = {
     "standard_name": "number_of_observations",
@@ -53,10 +61,11 @@ def reconstruct(daily, model=None, climatology=None, output="monthly") -> xr.Dat
     Parameters
     ----------
     daily : what `open_sst` returns: `sst` (time, lat, lon) in degC, NaN = gap, and `ocean_mask`
-        (lat, lon). Any other Dataset or DataArray goes through `open_sst` first. May be lazy
-        (dask): one month is read at a time. Days that are absent count as not seen.
-    model : None for the estimator that comes with the package, its name, the path of a weights
-        file or of a run's folder, or an `Estimator` of your own.
+        (lat, lon). Any other Dataset or DataArray goes through `open_sst` first. Days that are
+        absent count as not seen. If it is lazy (dask, `daily.chunk()`), so is the answer.
+    model : None for an estimator that comes with the package (`ocean-1`; where days are asked for
+        `ocean-2-preview`), its name, the path of a weights file or of a run's folder, or an
+        `Estimator` of your own.
     climatology : (dayofyear, lat, lon) in degC on the grid of `daily`, as `daily_climatology`
         returns it, or None: then a smooth map of each month itself is the prior.
     output : "monthly"; "daily" for a map of every day of these months, the absent ones too; "both"
@@ -65,7 +74,9 @@ def reconstruct(daily, model=None, climatology=None, output="monthly") -> xr.Dat
 
     Returns
     -------
-    xarray.Dataset, in memory. For "monthly" with
+    xarray.Dataset, in memory where `daily` is; else lazy, see `regions`: nothing is made before it
+    is asked for, by `compute`, `to_zarr` or `store.write_months`, on whatever scheduler dask has,
+    and attributes that tell of months and days without observation are left out. "monthly" has
         sst (time, lat, lon) float32, degC: mean over all days of the month, complete over the
             ocean, NaN on land;
         first_guess (time, lat, lon) float32, degC: what the network starts from;
@@ -79,7 +90,7 @@ def reconstruct(daily, model=None, climatology=None, output="monthly") -> xr.Dat
     Another variable (`open_sst(..., variable=...)`) has its own name in the place of sst, its units
     and its standard_name, and a log10 is undone. The network then sees its anomalies divided by
     their spread; that it learned from temperatures alone is told by a warning.
-    A year of a globe of 0.25 degrees is 3.4 GB of daily maps: ask month by month.
+    A year of a globe of 0.25 degrees is 3.4 GB of daily maps: make them lazily.
 
     A month without any observation, and any part of the sea with none near it, get the prior mean;
     the former is told by a warning. So are months of which `daily` does not have all days.
@@ -93,8 +104,9 @@ def reconstruct(daily, model=None, climatology=None, output="monthly") -> xr.Dat
     if output not in OUTPUTS:
         raise ValueError(f"output={output!r}, choose one of {', '.join(map(repr, OUTPUTS))}")
     daily = _tidied(daily)
-    estimator, provenance = _estimator(model)
     question = None if output == "monthly" else DAYS
+    model = DEFAULT_OF_DAYS if model is None and question is DAYS else model
+    estimator, provenance = _estimator(model)
     if question is DAYS:
         _check_days(model, estimator, provenance["weights"])
     if climatology is not None:
@@ -102,22 +114,36 @@ def reconstruct(daily, model=None, climatology=None, output="monthly") -> xr.Dat
     quantity = quantity_of(daily, climatology)
     periods = daily.indexes["time"].to_period("M")
     held = periods.value_counts(sort=False).reindex(periods.unique())
+    _warn_of_absent_days(held)
+    if daily["sst"].chunks is None:
+        make = _maps_in_memory
+    else:
+        from sst_tutorial.regions import lazy_maps as make  # here: it needs this module
+
+    turned, climatology, columns = _from_the_dateline(daily, climatology)
+    found = make(estimator, turned, held, climatology, question, quantity)
+    sst, first_guess, seen = (_turned_back(field, columns) for field in found)
+    maps = (quantity.outwards(sst), quantity.outwards(first_guess), seen)
+    out = _labelled(held, maps, daily, climatology, question, quantity)
+    if output == "both":
+        out = _with_means(out, sst, held.index, quantity)
+    return out.assign_attrs(provenance)
+
+
+def _maps_in_memory(estimator, daily, held, climatology, question, quantity) -> tuple:
+    """(sst, first guess, seen), each (steps, H, W). held: number of days by month."""
     steps = len(held) if question is None else sum(held.index.days_in_month)
     shape, end = (steps, *daily["ocean_mask"].shape), 0
     sst, first_guess = np.empty(shape, np.float32), np.empty(shape, np.float32)
     seen = np.empty(shape, np.int16 if question is None else np.int8)
     for period in tqdm(held.index, unit="month", disable=None, delay=30):  # None: on a terminal
         month = month_of(daily, period, climatology, quantity=quantity)
-        _warn(month, held[period], climatology)
+        _warn(month, climatology)
         maps = _maps(estimator, month, is_global(daily["lon"].values), question)
         here = slice(end, end := end + len(maps[0]))
         sst[here], first_guess[here] = maps
         seen[here] = month.observed.sum(0) if question is None else month.observed
-    maps = (quantity.outwards(sst), quantity.outwards(first_guess), seen)
-    out = _labelled(held, maps, daily, climatology, question, quantity)
-    if output == "both":
-        out = _with_means(out, sst, held.index, quantity)
-    return out.assign_attrs(provenance)
+    return sst, first_guess, seen
 
 
 def as_method(model=None):
@@ -139,12 +165,41 @@ def as_method(model=None):
 # ---------------------------------------------------------------------------- what comes in
 
 
+def _from_the_dateline(daily: xr.Dataset, climatology) -> tuple:
+    """Both with the columns of a globe from the dateline on, and by how many they were turned.
+
+    Where a globe is cut must not matter: blocks of the smooth prior and tiles begin at the first
+    column, and a cut elsewhere moved single cells by 0.1 K. A map that is no globe stays as it is.
+    """
+    lon = daily["lon"].values
+    columns = int(np.argmin((lon + 180 + 1e-4) % 360)) if is_global(lon) else 0
+    if columns:
+        lon = (np.roll(lon, -columns) + 180 + 1e-4) % 360 - 180 - 1e-4
+        daily = daily.roll(lon=-columns).assign_coords(lon=lon)
+        if climatology is not None:
+            climatology = climatology.roll(lon=-columns).assign_coords(lon=lon)
+    return daily, climatology, columns
+
+
+def _turned_back(field, columns: int):
+    """A map (steps, H, W), in memory or lazy, as it lay before."""
+    if not columns:
+        return field
+    turned = np.roll(field, columns, axis=2)
+    return turned if isinstance(turned, np.ndarray) else turned.rechunk(field.chunks)
+
+
 def quantity_of(daily: xr.Dataset, climatology=None) -> Quantity:
     """What a tidy series holds; of another variable than temperature with limits and unit by the
     values and anomalies of `MONTHS_MEASURED` months at most, evenly spread, and a warning."""
     quantity = Quantity.of(daily)
     if quantity.is_sst:
         return quantity
+    if daily["sst"].chunks is not None:  # it may be too large for a month of it to be read whole
+        step = int(np.ceil(np.sqrt(daily["ocean_mask"].size / CELLS_MEASURED)))
+        thin = {"lat": slice(None, None, step), "lon": slice(None, None, step)}
+        daily = daily.isel(thin)
+        climatology = None if climatology is None else climatology.isel(thin)
     periods = daily.indexes["time"].to_period("M").unique()
     chosen = np.unique(np.linspace(0, len(periods) - 1, MONTHS_MEASURED).astype(int))
     values, anomalies = [], []
@@ -238,21 +293,28 @@ def _learned_days(path: Path) -> bool:
     return isinstance(daily, (int, float)) and daily > 0
 
 
-def _warn(month: Month, held: int, climatology) -> None:
+def _warn(month: Month, climatology) -> None:
     """Tell what a reader of the map should know of the month."""
     if not month.ocean.any():
         warnings.warn(f"{month.name}: ocean_mask is all land, so the map is all NaN", stacklevel=3)
     elif not month.observed.any():
-        known = "climatology" if climatology is not None else "placeholder of a month without data"
         mean = month.prior_mean[month.ocean].mean()
+        _warn_of_nothing(month.name, climatology, mean, month.quantity)
+
+
+def _warn_of_nothing(name: str, climatology, mean: float, quantity: Quantity) -> None:
+    known = "climatology" if climatology is not None else "placeholder of a month without data"
+    warnings.warn(
+        f"{name} has no observation: its map is the {known}, {mean:.1f} {_unit(quantity)} on "
+        "average",
+        stacklevel=4,
+    )
+
+
+def _warn_of_absent_days(held) -> None:
+    for month, days in held[held < held.index.days_in_month].items():
         warnings.warn(
-            f"{month.name} has no observation: its map is the {known}, {mean:.1f} "
-            f"{_unit(month.quantity)} on average",
-            stacklevel=3,
-        )
-    if held < len(month.sst):
-        warnings.warn(
-            f"{month.name}: daily holds {held} of {len(month.sst)} days, the others count as not "
+            f"{month}: daily holds {days} of {month.days_in_month} days, the others count as not "
             "seen",
             stacklevel=3,
         )
@@ -261,11 +323,11 @@ def _warn(month: Month, held: int, climatology) -> None:
 # ---------------------------------------------------------------------------- one month
 
 
-def _maps(estimator: Estimator, month: Month, wraps: bool, question) -> tuple:
+def _maps(estimator: Estimator, month: Month, wraps: bool, question, rows=None) -> tuple:
     """(sst, first guess), each (Q, H, W) degC over the ocean; ValueError where no sea is like that.
 
     question: None = the mean of the month, a number = that day of it, counted from 0, both Q = 1;
-    DAYS = each of its days, Q = T.
+    DAYS = each of its days, Q = T. rows: of its tiles, where they are those of a larger map.
     """
     if question is None:
         prior = month.prior_mean[None]  # (1, H, W)
@@ -273,12 +335,19 @@ def _maps(estimator: Estimator, month: Month, wraps: bool, question) -> tuple:
         prior = month.prior if question is DAYS else month.of_day(question)[0][None]  # (Q, H, W)
     anomalies = np.zeros((2, 1, 1, 1), np.float32)
     if month.observed.any():
-        anomalies = _tiled(estimator, month, wraps, question)  # (2, Q, H, W)
+        anomalies = _tiled(estimator, month, wraps, question, rows=rows)  # (2, Q, H, W)
     quantity = month.quantity
     sst, first_guess = (
         np.where(month.ocean, prior + quantity.unit * anomaly, np.nan) for anomaly in anomalies
     )
-    known = sst[:, month.ocean]
+    for field in (sst, first_guess):
+        _refuse_no_sea(field[:, month.ocean], month)
+    return sst, first_guess
+
+
+def _refuse_no_sea(known: np.ndarray, month: Month) -> None:
+    """ValueError where a map over the ocean, (Q, n), holds what no sea can be."""
+    quantity = month.quantity
     # A network may err by some K beyond what a sea can be, not by more than that.
     low, high = quantity.low - quantity.margin, quantity.high + quantity.margin
     if not (np.isfinite(known) & (known > low) & (known < high)).all():
@@ -287,15 +356,15 @@ def _maps(estimator: Estimator, month: Month, wraps: bool, question) -> tuple:
             f"{np.fmax.reduce(known, None):.4g} {_unit(quantity)}, {(~np.isfinite(known)).sum()} "
             "cells not finite: no sea is like that; train it again"
         )
-    return sst, first_guess
 
 
 def _tiled(
-    estimator, month: Month, wraps: bool, question=None, tile=TILE, overlap=OVERLAP
+    estimator, month: Month, wraps: bool, question=None, tile=TILE, overlap=OVERLAP, rows=None
 ) -> np.ndarray:
     """Anomaly of what is asked, see `_maps`, and the first guess of it, (2, Q, H, W) in K."""
     T, H, W = month.sst.shape
-    rows, cols = _tiles(H, tile, overlap), _tiles(W, tile, overlap, wraps)
+    rows = _tiles(H, tile, overlap) if rows is None else rows
+    cols = _tiles(W, tile, overlap, wraps)
     h, w, Q = len(rows[0]), len(cols[0]), T if question is DAYS else 1
     window = np.outer(_window(h, overlap), _window(w, overlap)).astype(np.float32)  # (h, w)
     total, weight = np.zeros((2, Q, H, W), np.float32), np.zeros((H, W), np.float32)
@@ -353,7 +422,7 @@ def _estimate(estimator: Estimator, months, question) -> np.ndarray:
     day = None if question is DAYS else question
     batch = Batch.of(months, estimator.patch_size, _device(estimator), day)
     estimate = (estimator.days if question is DAYS else estimator)(*batch.inputs)
-    maps = torch.stack(estimate, 1).float().cpu().numpy()  # (B, 2, H, W) or (B, 2, T, H, W)
+    maps = torch.stack(estimate[:2], 1).float().cpu().numpy()  # (B, 2, H, W) or (B, 2, T, H, W)
     return maps if question is DAYS else maps[:, :, None]
 
 
@@ -474,7 +543,7 @@ def _attributes(out, daily, held, question, quantity) -> dict:
         "summary": f"{what} means, complete over the ocean: prior mean, plus a first guess from "
         "the observed daily anomalies around, plus what a neural network adds to it.",
         "keywords": f"{quantity.long_name}, gap filling, {what.lower()} mean",
-        "source": "daily maps: " + str(daily.attrs.get("title") or daily.attrs.get("source", "?")),
+        "source": f"daily maps: {daily.attrs.get('title', daily.attrs.get('source', '?'))}",
         "processing_level": "L4",
         "standard_name_vocabulary": "CF Standard Name Table",
         "program": f"sst_tutorial {__version__}",
@@ -483,6 +552,8 @@ def _attributes(out, daily, held, question, quantity) -> dict:
         "time_coverage_end": str(months[-1].end_time.date()),
         "time_coverage_resolution": "P1M" if monthly else "P1D",
     }
+    if source := daily["ocean_mask"].attrs.get("source"):
+        attributes["ocean"] = f"known from {source}"
     if not quantity.is_sst:
         attributes["anomaly_unit"] = f"{quantity.unit:.6g} {quantity.units_inside} for 1 K"
         attributes["skill"] = (
@@ -500,7 +571,10 @@ def _attributes(out, daily, held, question, quantity) -> dict:
     ]
     if partial:
         attributes["months_with_absent_days"] = ", ".join(partial)
-    seen = out["n_observed" if monthly else "observed"].values.any((1, 2))  # (steps,)
+    seen = out["n_observed" if monthly else "observed"]
+    if seen.chunks is not None:
+        return attributes  # nobody knows before the maps are made
+    seen = seen.values.any((1, 2))  # (steps,)
     time = out.indexes["time"]
     unseen = sorted(set(time.strftime("%Y-%m")) - set(time[seen].strftime("%Y-%m")))
     if unseen:

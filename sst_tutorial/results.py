@@ -19,6 +19,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from sst_tutorial.settings import RECORD_FORMAT, Settings, as_dict, read_settings
+from sst_tutorial.whole import whole
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 RESULTS = REPOSITORY / "experiments" / "results"
@@ -32,7 +33,7 @@ def write_record(folder: Path, settings: Settings, command: str, **found) -> Non
         "command": command,
         "settings": as_dict(settings),
         "commit": commit(),
-        "versions": _versions(),
+        "versions": versions(),
         "machine": machine(),
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
     }
@@ -79,7 +80,7 @@ def machine() -> dict:
             "threads": torch.get_num_threads(), "gpu": gpu}  # fmt: skip
 
 
-def _versions() -> dict:
+def versions() -> dict:
     found = {"python": ".".join(map(str, sys.version_info[:3]))}
     for name in PACKAGES:
         try:
@@ -98,16 +99,10 @@ def write_results(results, path) -> None:
 
 
 def _write(results, path: Path) -> None:
+    text = json.dumps(results, indent=1, allow_nan=False) + "\n"
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        text = json.dumps(results, indent=1, allow_nan=False) + "\n"
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        raise OSError(f"{path} cannot be written ({error})") from error
-    finally:
-        partial.unlink(missing_ok=True)
+    with whole(path) as part:
+        part.write_text(text, encoding="utf-8")
 
 
 def read_results(name: str):

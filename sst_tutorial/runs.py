@@ -7,9 +7,11 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from itertools import repeat
@@ -38,9 +40,10 @@ from sst_tutorial.networks import Estimator, build
 from sst_tutorial.prior import climatology_for, daily_climatology
 from sst_tutorial.results import is_done, write_record, write_results
 from sst_tutorial.samples import SampleMaker, open_clouds, random_coasts
-from sst_tutorial.settings import Settings, as_dict, read_settings
+from sst_tutorial.settings import Settings, as_dict, changed, read_settings
 from sst_tutorial.training import fit, parts_of_batch, validation_sums
 from sst_tutorial.weights import find_weights, load_weights, read_metadata, save_weights
+from sst_tutorial.whole import whole
 
 need("train", "lightning_fabric")
 from lightning_fabric import Fabric, seed_everything  # noqa: E402
@@ -78,7 +81,7 @@ def train(
     seed_everything(settings.seed, verbose=False)
     estimator, slots = _estimator(settings)
     if resume:
-        _check_same_run(out / PROGRESS, settings)
+        _check_same_run(out, settings)
     daily, years = _open_data(settings)
     clouds = None if settings.clouds is None else open_clouds(data_file(settings.clouds))
     seed = settings.seed + 1000 * fabric.global_rank
@@ -98,7 +101,8 @@ def train(
         if not resume:  # killed early, this run must not go on from one that was here before
             for name in ("run.json", "scores.json", "weights.safetensors", CHECKPOINT):
                 (out / name).unlink(missing_ok=True)
-        (out / PROGRESS).write_text(json.dumps(as_dict(settings), indent=1))
+        with whole(out / PROGRESS) as part:
+            part.write_text(json.dumps(as_dict(settings), indent=1))
     best, state = fit(
         estimator.to(fabric.device),
         samples,
@@ -137,16 +141,21 @@ def _rmse(scores: dict) -> dict:
     }
 
 
-def _check_same_run(path: Path, settings: Settings) -> None:
-    """ValueError where a resumed run is asked for anything else than the run that was killed."""
+def settings_of_killed(out) -> Settings:
+    """The settings of the run in the folder `out`, which need not be finished."""
+    path = Path(out) / PROGRESS
     try:
-        before = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+        return changed(Settings(), **json.loads(path.read_text()))
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise ValueError(
             f"cannot resume: {path} is missing or broken ({error}); start without --resume"
         ) from error
-    now = as_dict(settings)
-    other = [f"{k}={now[k]!r} (was {before.get(k)!r})" for k in now if now[k] != before.get(k)]
+
+
+def _check_same_run(out: Path, settings: Settings) -> None:
+    """ValueError where a resumed run is asked for anything else than the run that was killed."""
+    before, now = as_dict(settings_of_killed(out)), as_dict(settings)
+    other = [f"{k}={now[k]!r} (was {before[k]!r})" for k in now if now[k] != before[k]]
     if other:
         raise ValueError(
             f"to resume needs the settings of the killed run, not {', '.join(other)}; give those, "
@@ -302,9 +311,13 @@ def run_all(path, out=None, at_once: int = 1, device: str = "auto") -> int:
     failed = 0
     for start in range(0, len(todo), at_once):
         wave = todo[start : start + at_once]
-        with tempfile.TemporaryDirectory() as meeting, ThreadPoolExecutor(at_once) as pool:
+        with (
+            tempfile.TemporaryDirectory() as meeting,
+            ThreadPoolExecutor(at_once) as pool,
+            _Children() as children,
+        ):
             meet = None if at_once == 1 else (Path(meeting), len(wave))
-            done = pool.map(_one, wave, repeat(device), repeat(meet))
+            done = pool.map(_one, wave, repeat(device), repeat(meet), repeat(children))
             failed += sum(code != 0 for code in done)
     for _, settings, folder in runs:
         if is_done(folder, settings):
@@ -319,7 +332,45 @@ def _from_here(folder: Path) -> Path:
     return folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
 
 
-def _one(run, device: str, meet: tuple[Path, int] | None) -> int:
+class _Children:
+    """Processes that end with the block in which they were started, however that ends: without
+    this, a program that gets SIGTERM leaves its runs behind, and the next one starts them again."""
+
+    def __init__(self):
+        self.started, self.lock, self.closed, self.before = [], threading.Lock(), False, {}
+
+    def run(self, command, **options) -> int:
+        """Its exit status; from any thread."""
+        with self.lock:
+            if self.closed:
+                return -signal.SIGTERM
+            child = subprocess.Popen(command, **options)
+            self.started.append(child)
+        return child.wait()
+
+    def __enter__(self):
+        if threading.current_thread() is threading.main_thread():
+            stops = [getattr(signal, s) for s in ("SIGTERM", "SIGHUP") if hasattr(signal, s)]
+            stops = [s for s in stops if signal.getsignal(s) is signal.SIG_DFL]  # not under nohup
+            self.before = {s: signal.signal(s, self._leave) for s in stops}
+        return self
+
+    @staticmethod
+    def _leave(number, frame):
+        raise SystemExit(128 + number)  # as a shell says it
+
+    def __exit__(self, *_):
+        with self.lock:
+            self.closed = True
+        for child in self.started:
+            child.terminate()  # of one that has ended, nothing
+        for child in self.started:
+            child.wait()
+        for stop, handler in self.before.items():
+            signal.signal(stop, handler)
+
+
+def _one(run, device: str, meet: tuple[Path, int] | None, children: _Children) -> int:
     """Do one run in a process of its own; its exit status. meet: the folder where runs side by
     side wait for each other, and how many they are."""
     file, settings, folder = run
@@ -329,13 +380,11 @@ def _one(run, device: str, meet: tuple[Path, int] | None) -> int:
     command += ["--resume"] if _was_killed(folder, settings) else ["--overwrite"]
     if meet is None:
         print(f"{_from_here(folder)}:", flush=True)
-        return subprocess.run(command).returncode
+        return children.run(command)
     meeting, number = meet
     environment = os.environ | {TOGETHER: f"{number}:{folder.name}:{meeting}"}
     with (folder / "output.txt").open("w") as output:
-        code = subprocess.run(
-            command, stdout=output, stderr=subprocess.STDOUT, env=environment
-        ).returncode
+        code = children.run(command, stdout=output, stderr=subprocess.STDOUT, env=environment)
     # The others need not wait for one that died.
     (meeting / folder.name).touch()
     last = (folder / "output.txt").read_text().strip().splitlines()[-1:]
@@ -358,7 +407,6 @@ def wait_for_the_others() -> None:
 def _was_killed(folder: Path, settings: Settings) -> bool:
     """Does `folder` hold a checkpoint of exactly these settings?"""
     try:
-        same = json.loads((folder / PROGRESS).read_text()) == as_dict(settings)
-    except (OSError, ValueError):
+        return settings_of_killed(folder) == settings and (folder / CHECKPOINT).exists()
+    except ValueError:
         return False
-    return same and (folder / CHECKPOINT).exists()

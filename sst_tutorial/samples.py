@@ -64,6 +64,8 @@ def open_clouds(path) -> np.ndarray:
             f"clouds={str(path)!r}: 'observed' must be bool (n, H, W), True = observed, got "
             f"{observed.dtype} {observed.shape}"
         )
+    if not observed.any():
+        raise ValueError(f"clouds={str(path)!r}: in its {len(observed)} days nothing was observed")
     return observed
 
 

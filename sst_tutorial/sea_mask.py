@@ -27,6 +27,7 @@ _NAMES = {
 _STANDARD_NAMES = {"land_binary_mask", "sea_binary_mask", "land_area_fraction"}
 _WATER = ("water", "sea", "ocean", "open")  # how a flag that means water begins, sea_ice included
 _UNKNOWN = 0.02  # share of the sea away from coasts that a gap-free series may leave out: islands
+COAST_OR_SEEN = "the outlines of Natural Earth, and what was seen"
 _AROUND = 0.15  # degrees about the outlines within which coasts of fine grids differ
 
 
@@ -44,16 +45,17 @@ def find_mask(ds: xr.Dataset, sst: xr.DataArray, grid: list) -> str | None:
 def ocean_of(
     masks: list[xr.DataArray], sst: xr.DataArray, complete: bool = False
 ) -> tuple[xr.DataArray, bool]:
-    """True where there is sea, (lat, lon), and whether the file itself says so.
+    """True where there is sea, (lat, lon), and whether the file itself says so; its attribute
+    `source` tells how it is known.
 
     masks : those of the files, each (lat, lon) or (time, lat, lon). sst : (time, lat, lon).
     complete : known to have a value in each cell of the sea.
     """
     if complete and not masks:
-        return sst.notnull().any("time"), False
+        return sst.notnull().any("time").assign_attrs(source="cells with a value"), False
     water = _own_mask(masks, sst) if masks else None
     if water is not None:
-        return water.drop_attrs(), True
+        return water.drop_attrs().assign_attrs(source="the file's own mask"), True
     if sst.chunks is None:
         return _observed_or_coast(sst), False
     return _once(sst), False
@@ -162,18 +164,22 @@ def _observed_or_coast(sst: xr.DataArray) -> xr.DataArray:
     both = both.compute(scheduler="threads")  # one pass, also from within a task of a cluster
     ever, always = both["ever"], both["always"]
     lat, lon = sst["lat"].values, sst["lon"].values
-    coast = ocean_mask(lat, lon)
+    coast, source = ocean_mask(lat, lon), COAST_OR_SEEN
     if sst.sizes["time"] > 1 and bool(ever.any()) and bool((ever == always).all()):
         open_sea = _away_from_coasts(lat, lon)
         unseen = (open_sea & ~ever.values).sum() / max(open_sea.sum(), 1)
         if unseen <= _UNKNOWN:
-            return ever
+            return ever.assign_attrs(source="cells with a value on every day")
+        # Sea, not land: a map that hides a basin for no reason told is worse than one that is only
+        # its prior there and says so.
+        said = f"{100 * unseen:.0f} % of the open sea was never seen"
+        source += f"; {said}, what stands there is no observation"
         warnings.warn(
-            f"{100 * unseen:.0f} % of the open sea was never seen; it is kept as sea without "
-            "observations (a mask in the file would say if it is land)",
+            f"{said}; it is kept as sea without observations (a mask in the file would say if it "
+            "is land)",
             stacklevel=5,
         )
-    return ever | coast
+    return (ever | coast).assign_attrs(source=source)
 
 
 def _once(sst: xr.DataArray) -> xr.DataArray:
@@ -183,7 +189,8 @@ def _once(sst: xr.DataArray) -> xr.DataArray:
     where = _Once(sst)
     shape = (sst.sizes["lat"], sst.sizes["lon"])
     values = array.from_delayed(delayed(where, pure=False)(), shape, bool)
-    return xr.DataArray(values, dims=("lat", "lon"), coords={k: sst[k] for k in ("lat", "lon")})
+    coords = {k: sst[k] for k in ("lat", "lon")}
+    return xr.DataArray(values, coords, ("lat", "lon"), attrs={"source": COAST_OR_SEEN})
 
 
 class _Once:

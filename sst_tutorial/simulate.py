@@ -28,6 +28,8 @@ LIVELY = 0.15  # logarithmic standard deviation of their strength
 MEANDER_K, MEANDER_KM = 0.7, 400.0  # strength and size of what stands still
 EDDY_RENEWAL_DAYS = 20  # after which an eddy has its own water again
 OFF_SWATH = 1000.0  # thicker than any cloud, whose thickness has unit variance
+MOST_NOISE = 10.0  # K, of one retrieval: with more, what is simulated is no sea
+MOST_DAYS = 100_000  # two and a half centuries
 SPIN_UP_DAYS = 15  # for the flow to draw fronts out of round blobs
 
 Range = float | tuple[float, float]
@@ -323,9 +325,10 @@ def simulate_ocean(
 
 def dates(start, days: int) -> pd.DatetimeIndex:
     """So many days from `start` on, or ValueError."""
-    if not isinstance(days, (int, np.integer)) or days < 1:
+    if not isinstance(days, (int, np.integer)) or not 1 <= days <= MOST_DAYS:
         raise ValueError(
-            f"days must be a whole number of at least 1, saw {days!r}; ask for more days"
+            f"days must be a whole number of at least 1 and at most {MOST_DAYS}, saw {days!r}; "
+            "simulate pieces of them"
         )
     try:
         return pd.date_range(start, periods=days)
@@ -601,9 +604,9 @@ def observe(
     the standard deviation in K of a retrieval error drawn for every cell and day on its own.
     Raises ``ValueError`` for a negative noise or grids that differ.
     """
-    if not noise >= 0:
+    if not 0 <= noise <= MOST_NOISE:
         raise ValueError(
-            f"noise must be a standard deviation in K of at least 0, saw {noise!r}; "
+            f"noise must be a standard deviation in K of 0 to {MOST_NOISE:g}, saw {noise!r}; "
             "0.3 is usual for an infrared radiometer"
         )
     sst = _daily_sst(daily)

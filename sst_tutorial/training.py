@@ -24,6 +24,7 @@ from sst_tutorial.networks import Estimator
 from sst_tutorial.settings import Settings
 from sst_tutorial.steplog import StepLog, count_flops
 from sst_tutorial.weights import load_checkpoint, save_checkpoint
+from sst_tutorial.whole import whole
 
 need("train", "lightning_fabric")
 from lightning_fabric import Fabric  # noqa: E402
@@ -239,5 +240,7 @@ def _cut_logs(out: Path, step: int) -> None:
             path.unlink()
         elif path.exists():
             lines = path.read_text().splitlines(keepends=True)
-            kept = [row for row in lines[1:] if int(row.split(",")[0]) <= step]
-            path.write_text("".join(lines[:1] + kept))
+            rows = [row for row in lines[1:] if row.endswith("\n")]  # the last may be half a row
+            kept = [row for row in rows if int(row.split(",")[0]) <= step]
+            with whole(path) as part:
+                part.write_text("".join(lines[:1] + kept))

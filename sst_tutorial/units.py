@@ -33,7 +33,7 @@ def packing_of(field: xr.DataArray, where: str = "the file") -> tuple[float, flo
     pair = []
     for name, nothing in (("scale_factor", 1.0), ("add_offset", 0.0)):
         given = numbers(field.encoding.get(name, nothing))
-        if given.size != 1:
+        if given.size != 1 or not np.isfinite(given[0]):
             raise ValueError(
                 f"{where}: the {name} of {field.name!r} is {field.encoding[name]!r}, no number; "
                 "repair it and pass the Dataset"

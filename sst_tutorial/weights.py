@@ -19,10 +19,12 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from sst_tutorial.networks import Estimator, build
+from sst_tutorial.whole import whole
 
 FORMAT = "sst_tutorial 2"
 SHIPPED = files("sst_tutorial") / "weights"
 DEFAULT = "ocean-1"
+DEFAULT_OF_DAYS = "ocean-2-preview"  # where maps of single days are asked for
 
 
 def save_weights(path, estimator: Estimator, first_guess: dict, network: dict, about: dict) -> None:
@@ -39,19 +41,16 @@ def save_weights(path, estimator: Estimator, first_guess: dict, network: dict, a
         "config": json.dumps(config),
         "about": json.dumps(about),
     }
-    _save_whole(state, Path(path), metadata)
+    _save_whole(state, path, metadata)
 
 
-def _save_whole(tensors: dict[str, Tensor], path: Path, metadata: dict) -> None:
+def _save_whole(tensors: dict[str, Tensor], path, metadata: dict) -> None:
     """A safetensors file that appears whole or not at all."""
-    partial = path.with_suffix(".partial")
-    try:
-        save_file(tensors, str(partial), metadata)
-        partial.replace(path)
-    except SafetensorError as error:
-        raise OSError(f"{path} cannot be written ({error}); is the disk full?") from error
-    finally:
-        partial.unlink(missing_ok=True)
+    with whole(path) as part:
+        try:
+            save_file(tensors, str(part), metadata)
+        except SafetensorError as error:
+            raise OSError(error) from error
 
 
 def fingerprint(state: dict[str, Tensor]) -> str:

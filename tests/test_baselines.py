@@ -607,3 +607,23 @@ def test_bad_input_is_named():
         Month(np.zeros((4, 4)), ocean)
     with pytest.raises(ValueError, match="prior"):
         Month(np.zeros((3, 4, 4)), ocean, np.zeros((2, 4, 4)))
+
+
+def test_between_near_and_far_a_gaussian_four_times_wider_answers():
+    """Two observations 40 cells apart: 10 cells off only the nearer one counts, not a blend."""
+    sst = np.full((1, 1, 41), np.nan)
+    sst[0, 0, [0, 40]] = 11.0, 9.0
+    month = Month(sst, np.ones((1, 41), bool), np.full(sst.shape, 10.0))
+    filled = baselines.gaussian(month)[0]
+    np.testing.assert_allclose(filled[[0, 10, 20, 30, 40]], [11, 11, 10, 9, 9], atol=1e-3)
+
+
+def test_dineof_holds_out_others_with_another_seed():
+    random = np.random.default_rng(0)
+    waves = np.sin(np.outer(np.arange(28), [0.2, 0.5, 0.9])) @ random.normal(size=(3, 36))
+    sst = 15 + waves.reshape(28, 6, 6) + 0.5 * random.normal(size=(28, 6, 6))
+    sst[random.random(sst.shape) < 0.5] = np.nan
+    month = Month(sst, np.ones((6, 6), bool))
+    maps = [baselines.dineof(month, seed=seed) for seed in range(6)]
+    assert len({m.tobytes() for m in maps}) > 1  # the number of patterns hangs on them
+    np.testing.assert_array_equal(baselines.dineof(month, seed=3), maps[3])

@@ -9,6 +9,8 @@ import nbformat
 import notebooks
 import pytest
 
+import sst_tutorial
+
 ROOT = Path(__file__).parents[1]
 CHAPTERS = notebooks.chapters()
 BROKEN = Path(__file__).parent / "broken_notebook" / "broken.ipynb"
@@ -226,30 +228,62 @@ def test_definitions_come_without_running_the_page(chapter, monkeypatch, capsys)
 
 
 def test_the_address_is_the_same_everywhere():
-    name = notebooks.slug(notebooks.address()).split("/")[1]
-    link = re.compile(r"(?:github\.com|colab\.research\.google\.com/github|mybinder\.org/v2/gh)/"
-                      rf"([\w.-]+/{re.escape(name)})\b")
-    shown = {path.name: set(link.findall(text)) for path, text in notebooks.shown_addresses()}
-    for name in ("README.md", "CITATION.cff", "_config.yml", "setup.md"):
-        assert shown[name], f"{name} should show the address"
-    assert set().union(*shown.values()) == {notebooks.slug(notebooks.address())}
+    url = re.escape(notebooks.address())
+    for path in notebooks.shown_addresses():
+        text = path.read_text(encoding="utf-8")
+        other = re.sub(rf"{url}\b", "", text)
+        assert not re.search(r"github\.com/[\w-]+/sst-tutorial", other), path
+        if path.name in ("README.md", "CITATION.cff", "setup.md"):
+            assert other != text, f"{path.name} should show the address"
 
 
-def test_a_new_address_is_copied_everywhere(tmp_path, monkeypatch, chapter):
-    pages = tmp_path / "book"
-    (pages / "chapters").mkdir(parents=True)
-    for name in ("README.md", "CITATION.cff", "_config.yml", "pyproject.toml", "book/setup.md"):
+@pytest.fixture
+def copied(tmp_path, monkeypatch, chapter):
+    """All files that show the address and one chapter, in a folder of their own."""
+    for folder in ("book/chapters", "sst_tutorial"):
+        (tmp_path / folder).mkdir(parents=True)
+    for name in ("README.md", "CITATION.cff", "pyproject.toml", "book/setup.md",
+                 "sst_tutorial/__init__.py"):
         (tmp_path / name).write_text((ROOT / name).read_text())
-    (pages / "chapters" / chapter.name).write_text(chapter.read_text())
-    old = notebooks.address()
-    project = tmp_path / "pyproject.toml"
-    project.write_text(project.read_text().replace(old, "https://github.com/sea/clouds"))
+    page = tmp_path / "book" / "chapters" / chapter.name
+    page.write_text(chapter.read_text())
     monkeypatch.setattr(notebooks, "ROOT", tmp_path)
-    monkeypatch.setattr(notebooks, "CHAPTERS", pages / "chapters")
-    notebooks.spread_address()
-    for path, text in notebooks.shown_addresses():
-        assert notebooks.slug(old) not in text and "sea/clouds" in text, path
-    assert notebooks.problems(pages / "chapters" / chapter.name) == []
+    monkeypatch.setattr(notebooks, "CHAPTERS", page.parent)
+    return page
+
+
+def test_one_command_sets_the_address_everywhere(copied):
+    old = notebooks.address()
+    assert notebooks.main(["address", "https://github.com/sea/clouds/"]) is None
+    assert notebooks.address() == "https://github.com/sea/clouds"
+    for path in notebooks.shown_addresses():
+        text = path.read_text()
+        assert old not in text and "sea/clouds" in text, path
+    assert notebooks.problems(copied) == []
+    text = copied.read_text()
+    release = f"v{sst_tutorial.__version__}"
+    assert f"git+https://github.com/sea/clouds@{release}" in text
+    assert f"/github/sea/clouds/blob/{release}/book/chapters/small.ipynb" in text
+    assert f"/v2/gh/sea/clouds/{release}?labpath=" in text
+    assert "blob/main" not in text and "OWNER" not in text
+
+
+def test_a_chapter_without_an_address_promises_nothing(copied, monkeypatch):
+    monkeypatch.setattr(notebooks, "address", lambda: "https://github.com/OWNER/sst-tutorial")
+    assert "git+" not in notebooks.setup_source() and "OWNER" not in notebooks.setup_source()
+    assert "http" not in notebooks.links_source(copied)
+
+
+@pytest.mark.parametrize("url", [
+    "http://github.com/sea/clouds", "https://gitlab.com/sea/clouds", "github.com/sea/clouds",
+    "https://github.com/OWNER/sst-tutorial", "https://github.com/sea", "",
+])
+def test_an_address_that_is_none_is_refused(copied, capsys, url):
+    before = (notebooks.ROOT / "pyproject.toml").read_text()
+    with pytest.raises(SystemExit) as stopped:
+        notebooks.main(["address", url])
+    assert stopped.value.code == 2 and f"URL={url!r}" in capsys.readouterr().err
+    assert (notebooks.ROOT / "pyproject.toml").read_text() == before
 
 
 # ---- with and without the real data, and edited while it runs ---------------------------

@@ -9,6 +9,7 @@ from notebooks import CHAPTERS, code_cells, definitions
 from sst_tutorial.baselines import MeasuredCovariance
 from sst_tutorial.months import Month
 from sst_tutorial.moving_sea import Grid, step
+from sst_tutorial.results import read_results
 
 
 def test_step_by_hand_is_the_step_of_the_package():
@@ -55,3 +56,13 @@ def definitions_with(C):
     space = {"torch": torch, "C": C}
     exec(source[: source.index("torch.manual_seed")], space)
     return space
+
+
+def test_more_steps_lead_as_the_page_says():
+    record = read_results("less_time")
+    far, near = (record[days]["lead_by_steps"] for days in ("days 1 and 7", "days 3 and 5"))
+    page = (CHAPTERS / "nothing_can_be_won.ipynb").read_text(encoding="utf-8")
+    assert f"after 3000 the leads are {far['3000']:.0%} and {near['3000']:.0%}".replace(
+        "%", " %") in page  # fmt: skip
+    assert f"After 600 steps the network leads by {far['600']:.0%}".replace("%", " %") in page
+    assert near["600"] < 0  # "it has not yet caught up with OI"

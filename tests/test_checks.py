@@ -32,8 +32,8 @@ def script(name):
     return module
 
 
-alboran, ablate, cover, networks, oi, simulation = map(
-    script, ("alboran", "ablate", "cover", "networks", "oi", "simulation")
+alboran, ablate, cover, less_time, networks, oi, simulation = map(
+    script, ("alboran", "ablate", "cover", "less_time", "networks", "oi", "simulation")
 )
 
 
@@ -273,7 +273,7 @@ def test_cover(monkeypatch, tmp_path):
 # ---------------------------------------------------------------- all
 
 
-@pytest.mark.parametrize("module", [alboran, ablate, cover, networks, oi, simulation])
+@pytest.mark.parametrize("module", [alboran, ablate, cover, less_time, networks, oi, simulation])
 def test_a_script_says_its_command_and_its_duration(module):
     assert f"python experiments/checks/{Path(module.__file__).name}" in module.__doc__
     assert "minute" in module.__doc__ or "seconds" in module.__doc__
@@ -281,7 +281,8 @@ def test_a_script_says_its_command_and_its_duration(module):
 
 @pytest.mark.parametrize(
     "name, module",
-    [("alboran", alboran), ("ablated", ablate), ("oi", oi), ("simulation", simulation)],
+    [("alboran", alboran), ("ablated", ablate), ("less_time", less_time), ("oi", oi),
+     ("simulation", simulation)],  # fmt: skip
 )
 def test_stored_results_name_the_command_that_makes_them(name, module):
     stored = json.loads((FOLDER.parent / "results" / f"{name}.json").read_text())

@@ -4,8 +4,10 @@ import importlib.metadata
 import json
 import os
 import shlex
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -21,10 +23,11 @@ from sst_tutorial.data import open_sst
 from sst_tutorial.months import Month
 from sst_tutorial.networks import build
 from sst_tutorial.prior import daily_climatology
-from sst_tutorial.settings import read_settings, settings_of
+from sst_tutorial.settings import as_dict, read_settings, settings_of
 from sst_tutorial.weights import save_weights
 
-COMMANDS = ["reconstruct", "doctor", "simulate", "download", "train", "run", "evaluate", "judge"]
+COMMANDS = ["reconstruct", "doctor", "simulate", "download", "train", "fine-tune", "run"]
+COMMANDS += ["compare", "evaluate", "judge"]
 SLOTS = (
     {"name": "gaussian"},
     {"name": "transformer", "embed_dim": 16, "hidden": 16, "spatial_depth": 1, "spatial_heads": 2},
@@ -103,6 +106,33 @@ def test_reconstruct(folder, run):
         assert float(abs(monthly["sst"] - monthly["first_guess"]).max()) > 0
     assert os.listdir(folder).count("in.nc") == 1
     assert sorted(os.listdir(folder)) == ["in.nc", "out.nc"]  # no temporary file
+
+
+def test_resume_needs_no_word_again(folder, run, trained):
+    settings = settings_of("colab", steps=7, lr=0.25, network={"name": "unet"})
+    (folder / "new").mkdir()
+    (folder / "new" / "settings.json").write_text(json.dumps(as_dict(settings)))
+    (folder / "new" / "checkpoint.safetensors").write_text("")
+    assert run("train", "--out", "new", "--resume")[0] == 0
+    assert run("train", "--out", "new", "--resume", "--steps", "7", "--set", "lr=0.25")[0] == 0
+    assert [asked for asked, *_ in trained] == [settings, settings]
+    (folder / "new" / "settings.json").write_text('{"lr": ')
+    status, _, err = run("train", "--out", "new", "--resume")
+    assert status == 2 and "settings.json is missing or broken" in err and err.count("\n") == 1
+
+
+def test_resume_refuses_what_contradicts(folder, run):
+    (folder / "new").mkdir()
+    (folder / "new" / "settings.json").write_text(json.dumps(as_dict(settings_of("quick"))))
+    (folder / "new" / "checkpoint.safetensors").write_text("")
+    for words, text in (
+        (["--steps", "7"], "steps=7 (was 240)"),
+        (["--preset", "colab"], "(was "),
+        (["--set", "network.name=unet"], "'unet'"),
+    ):
+        status, _, err = run("train", "--out", "new", "--resume", *words)
+        assert status == 2 and "needs the settings of the killed run" in err and text in err
+        assert err.count("\n") == 1
 
 
 def test_overwrite(folder, run):
@@ -591,6 +621,36 @@ def days_from_0(path):
     climatology.assign_coords(dayofyear=np.arange(366)).to_netcdf(path / "clim.nc")
 
 
+def cut_climatology(path):
+    """A classic file that breaks off; the NetCDF library reads zeros there."""
+    climatology = daily_climatology(open_sst(dataset(days=366, start="2012-01-01", cover=0)))
+    climatology.to_netcdf(path / "whole.nc", format="NETCDF3_CLASSIC")
+    (path / "clim.nc").write_bytes((path / "whole.nc").read_bytes()[:100_000])
+
+
+def climatology_without_a_day(path):
+    climatology = daily_climatology(open_sst(dataset(days=366, start="2012-01-01", cover=0)))
+    climatology[40] = np.nan
+    climatology.to_netcdf(path / "clim.nc")
+
+
+def shape_of_words(path):
+    dataset().to_zarr(path / "odd.zarr", zarr_format=3, consolidated=False)
+    described = path / "odd.zarr" / "sst" / "zarr.json"
+    described.write_text(json.dumps(json.loads(described.read_text()) | {"shape": "word"}))
+
+
+def scale_of_nothing(path):
+    packed = dataset(cover=0).astype("int16")
+    packed["sst"].attrs |= {"units": "degC", "scale_factor": np.nan}
+    packed.to_netcdf(path / "nan.nc")
+
+
+def blind_clouds(path):
+    np.savez(path / "blind.npz", observed=np.zeros((4, 32, 32), bool))
+    np.savez(path / "none.npz", observed=np.zeros((0, 32, 32), bool))
+
+
 def nan_weights(path):
     estimator = build(*SLOTS)
     estimator.network.decoder.bias.data.fill_(torch.nan)
@@ -687,6 +747,30 @@ MISTAKES = {  # name: (what makes the file, command line, words that the message
         "reconstruct in.nc out.nc --climatology clim.nc",
         ["-999.0", "must become NaN"],
     ),
+    "climatology that breaks off": (
+        cut_climatology,
+        "reconstruct in.nc out.nc --climatology clim.nc",
+        ["--climatology clim.nc", "shorter than its header says"],
+    ),
+    "climatology without a day": (
+        climatology_without_a_day,
+        "reconstruct in.nc out.nc --climatology clim.nc",
+        ["no value over the ocean on 1 of its 366 days"],
+    ),
+    "shape of words": (shape_of_words, "reconstruct odd.zarr out.nc", ["odd.zarr", "integers"]),
+    "scale of nothing": (scale_of_nothing, "reconstruct nan.nc out.nc", ["scale_factor", "nan"]),
+    "train blind": (
+        blind_clouds, "train --out new --clouds blind.npz", ["4 days nothing was observed"]
+    ),
+    "train with no clouds": (
+        blind_clouds, "train --out new --clouds none.npz", ["0 days nothing was observed"]
+    ),
+    "train fewer than none": (
+        None, "train --out new --set network.residual_blocks=-1", ["like 0, got -1"]
+    ),
+    "download from nowhere": (
+        None, "download 2016-02-01 2016-02-01 --source ftp://x --to new", ["no address", "ftp://x"]
+    ),
     "weights of NaN": (
         nan_weights, "reconstruct in.nc out.nc --model nan.safetensors", ["nan.saf", "not finite"]
     ),
@@ -698,6 +782,8 @@ MISTAKES = {  # name: (what makes the file, command line, words that the message
     "simulated cover": (None, "simulate s.nc --days 5 --cover 2", ["cover"]),
     "simulated start": (None, "simulate s.nc --start yesterdayish", ["yesterdayish"]),
     "simulated days": (None, "simulate s.nc --days 0", ["days", "0"]),
+    "simulated ages": (None, "simulate s.nc --days 100000000", ["days", "at most 100000"]),
+    "simulated noise": (None, "simulate s.nc --noise 1e9 --days 2", ["noise", "0 to 10"]),
     "truth is output": (None, "simulate s.nc --truth s.nc", ["--truth"]),
     "download dates": (None, "download 2016-02-02 2016-02-01", ["2016-02-01", "before"]),
     "download nonsense": (None, "download soon later", ["'soon'"]),
@@ -792,7 +878,7 @@ def test_a_folder_without_permission(folder, run, monkeypatch):
 def test_ctrl_c(folder, run, monkeypatch):
     from sst_tutorial import reconstruction
 
-    def interrupted(*_):
+    def interrupted(*_, **__):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(reconstruction, "_tiled", interrupted)
@@ -876,6 +962,43 @@ def test_what_the_libraries_cannot_do_is_one_line(folder, run, monkeypatch, erro
     monkeypatch.setattr(reconstruction, "month_of", fault)
     with pytest.raises(RuntimeError, match="inconsistent tensor size"):  # a fault of the package
         run("reconstruct", "in.nc", "out.nc")
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.2, 0.5, 1.0])
+def test_ctrl_c_during_the_imports(folder, seconds):
+    """torch, half loaded, cannot bear an exception: it aborts the process."""
+    begun = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    program = begun + "print(flush=True); from sst_tutorial.__main__ import main; sys.exit(main())"
+    command = [sys.executable, "-c", program, "reconstruct", "in.nc", "out.nc"]
+    with subprocess.Popen(command, stdout=-1, stderr=-1, text=True) as child:
+        child.stdout.readline()
+        time.sleep(0.03 + seconds)
+        child.send_signal(signal.SIGINT)
+        _, err = child.communicate(timeout=60)
+    assert (child.returncode, err) == (
+        130, "sst-tutorial: interrupted; no output was left half written\n"
+    )
+    assert os.listdir(folder) == ["in.nc"]
+
+
+def test_attributes_may_be_anything(folder, run):
+    odd = dataset().assign_attrs(title=np.array([1, 2]), source=3.5)
+    odd["sst"].attrs |= {"long_name": np.array([1.0, 2.0]), "standard_name": np.array([1, 2])}
+    odd.to_netcdf("odd.nc")
+    assert run("reconstruct", "odd.nc", "out.nc")[::2] == (0, "")
+    with xr.open_dataset("out.nc") as maps:
+        assert maps.attrs["source"] == "daily maps: [1 2]"
+
+
+def test_a_climatology_may_be_a_zarr_store(folder, run):
+    dataset(days=366, start="2012-01-01", cover=0.0).to_netcdf("years.nc")
+    climatology = daily_climatology(open_sst("years.nc"))
+    climatology.to_netcdf("clim.nc")
+    climatology.to_dataset(name="clim").to_zarr("clim.zarr", consolidated=False)
+    for name in ("clim.nc", "clim.zarr"):
+        assert run("reconstruct", "in.nc", f"{name}.nc", "--climatology", name)[::2] == (0, "")
+    with xr.open_dataset("clim.nc.nc") as a, xr.open_dataset("clim.zarr.nc") as b:
+        np.testing.assert_array_equal(a["sst"], b["sst"])
 
 
 def test_ctrl_c_while_words_are_read(run, monkeypatch):

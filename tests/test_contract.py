@@ -30,6 +30,10 @@ ESTIMATORS = {
         CORRECTIONS | {"adapt": True, "motion": True},
         TRANSFORMER | OPTIONS | {"blocks": 1, "question": True},
     ),
+    "daily head on moving corrections": (
+        CORRECTIONS | {"adapt": True, "motion": True},
+        TRANSFORMER | OPTIONS | {"blocks": 1, "question": True, "daily_head": True},
+    ),
     "convolutions on corrections": (
         CORRECTIONS,
         {"name": "convolutions", "skip": True, "width": 16},

@@ -3,6 +3,7 @@
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 
@@ -607,3 +608,24 @@ def test_real_files_keep_their_values(name, units, shape, mean, seen, ocean):
     assert values.shape == shape and int(np.isfinite(values).sum()) == seen
     assert float(np.nanmean(values.astype(float))) == pytest.approx(mean, abs=2e-6)
     assert int(out["ocean_mask"].sum()) == ocean
+
+
+def test_how_the_ocean_is_known_is_told():
+    lat, lon = -45 + 0.25 * np.arange(32.0), 150 + 0.25 * np.arange(32.0)
+    sst = np.full((3, 32, 32), 15, np.float32) + np.random.default_rng(0).normal(size=(3, 32, 32))
+    axes = {"time": pd.date_range("2016-02-01", periods=3), "lat": lat, "lon": lon}
+    ds = xr.Dataset({"sst": (tuple(axes), sst.astype("float32"), {"units": "degC"})}, axes)
+
+    def told(ds):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return open_sst(ds)["ocean_mask"].attrs["source"]
+
+    assert told(ds) == "cells with a value on every day"
+    flags = {"flag_values": [0, 1], "flag_meanings": "land water"}
+    mask = (("lat", "lon"), np.ones((32, 32), np.int8), flags)
+    assert told(ds.assign(mask=mask)) == "the file's own mask"
+    gappy = ds.where(np.random.default_rng(1).random(sst.shape) < 0.5)
+    assert told(gappy) == "the outlines of Natural Earth, and what was seen"
+    basin = ds.where((ds["lat"] > -42) | (ds["lon"] > 153))
+    assert "% of the open sea was never seen, what stands there is no obs" in told(basin)

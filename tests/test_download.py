@@ -1,5 +1,7 @@
 """The OISST download against a loopback server that misbehaves on request."""
 
+import contextlib
+import gzip
 import os
 import signal
 import subprocess
@@ -13,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import requests
 import xarray as xr
 
 from sst_tutorial import download
@@ -103,6 +106,15 @@ class Server:
             if fault == "stalled":
                 self.stop.wait(20)
             request.close_connection = True
+        elif fault == "endless":
+            self.reply(request, b"", announce=10**10)
+            with contextlib.suppress(ConnectionError):
+                while not self.stop.is_set():
+                    request.wfile.write(bytes(1 << 16))
+            request.close_connection = True
+        elif fault == "zipped zeros":
+            packed = gzip.compress(bytes(1 << 24))
+            self.reply(request, packed, encoding="gzip")
         elif fault == "trickle":
             self.reply(request, b"", announce=len(body))
             for k in range(0, len(body), 256):
@@ -112,8 +124,10 @@ class Server:
         else:
             self.reply(request, body)
 
-    def reply(self, request, body, status=200, announce=None):
+    def reply(self, request, body, status=200, announce=None, encoding=None):
         request.send_response(status)
+        if encoding:
+            request.send_header("Content-Encoding", encoding)
         request.send_header("Content-Length", str(len(body) if announce is None else announce))
         request.end_headers()
         request.wfile.write(body)
@@ -229,6 +243,85 @@ def test_a_trickle_is_given_up(server, tmp_path, monkeypatch):
     began = time.monotonic()
     assert len(fetch(server, tmp_path, end="2020-02-01").files) == 1
     assert time.monotonic() - began < 8
+
+
+@pytest.mark.parametrize("fault", ["endless", "zipped zeros"])
+def test_what_is_too_large_is_given_up_at_once(server, tmp_path, monkeypatch, fault):
+    """Counted as it is unpacked: 16 MiB of zeros come as 16 KiB."""
+    monkeypatch.setattr(download, "LARGEST", 1 << 22)
+    path = name_of(date(2020, 2, 1))
+    server.faults[path] = [fault] * 9
+    began = time.monotonic()
+    with pytest.raises(ConnectionError, match="larger than 4 MiB"):
+        fetch(server, tmp_path / "to", end="2020-02-01")
+    assert server.asked[path] == 1 and time.monotonic() - began < 20
+    assert not (tmp_path / "to").exists()
+
+
+@pytest.mark.parametrize(
+    "source, error, text",
+    [
+        ("http://127.0.0.1:9", ConnectionError, "Connection refused"),
+        ("http://nowhere.invalid", ConnectionError, "Failed to resolve"),
+        ("http://127.0.0.1:port", ValueError, "no address of a web server: Failed to parse"),
+        ("ftp://127.0.0.1", ValueError, "no address of a web server: No connection adapters"),
+        ("https://", ValueError, "no address of a web server"),
+    ],
+)
+def test_what_cannot_be_asked_is_not_asked_again(tmp_path, monkeypatch, source, error, text):
+    monkeypatch.setenv("NO_PROXY", "*")
+    monkeypatch.setattr(download, "PAUSE", 1000.0)  # a second try would wait that long
+    with pytest.raises(error, match=text):
+        download_oisst("2020-02-01", "2020-02-02", to=tmp_path / "to", source=source)
+    assert os.listdir(tmp_path) == []  # no empty folder
+    (tmp_path / "own").mkdir()
+    with pytest.raises(error, match=text):
+        download_oisst("2020-02-01", "2020-02-02", to=tmp_path / "own", source=source)
+    assert os.listdir(tmp_path) == ["own"] and os.listdir(tmp_path / "own") == []
+
+
+def test_a_server_that_answered_before_is_asked_again(server, tmp_path, monkeypatch):
+    """Refused for a moment amid thousands of days, it is worth a pause."""
+    monkeypatch.setattr(download, "WORKERS", 1)
+    get, calls = requests.Session.get, []
+
+    def sometimes(session, url, **words):
+        calls.append(url)
+        if len(calls) == 2:  # the server has answered once
+            return get(session, "http://127.0.0.1:9", **words)
+        return get(session, url, **words)
+
+    monkeypatch.setattr(requests.Session, "get", sometimes)
+    assert len(fetch(server, tmp_path).files) == 4 and len(calls) == 5
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left"), RuntimeError("NetCDF: HDF error")])
+def test_a_full_disk_leaves_nothing_half(server, tmp_path, monkeypatch, error):
+    write, written = xr.Dataset.to_netcdf, []
+
+    def full(self, path, **words):
+        written.append(path)
+        if len(written) > 2:
+            Path(path).write_bytes(b"half")
+            raise error
+        return write(self, path, **words)
+
+    monkeypatch.setattr(xr.Dataset, "to_netcdf", full)
+    with pytest.raises(OSError, match="No space left|is the disk full"):
+        fetch(server, tmp_path)
+    assert len(open_sst(tmp_path)["time"]) == 2 and not leftovers(tmp_path)
+    monkeypatch.setattr(xr.Dataset, "to_netcdf", write)
+    assert len(fetch(server, tmp_path).files) == 4
+
+
+def test_a_running_download_s_parts_are_left_alone(server, tmp_path):
+    for name, age in (("young", 600), ("old", 2 * download.ABANDONED)):
+        part = tmp_path / "202002" / f".{name}.part"
+        part.parent.mkdir(exist_ok=True)
+        part.write_bytes(b"half")
+        os.utime(part, (time.time() - age,) * 2)
+    fetch(server, tmp_path)
+    assert [part.name for part in leftovers(tmp_path)] == [".young.part"]
 
 
 def test_a_refusal_is_not_asked_again(server, tmp_path):

@@ -11,11 +11,15 @@ import notebooks
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 from drawings import DRAWINGS, FOLDER, WIDTH
 
+from sst_tutorial import regions
 from sst_tutorial.baselines import Covariance
+from sst_tutorial.data import open_sst
 from sst_tutorial.first_guess import normalised_convolution
 from sst_tutorial.model import MonthlyConvDecoder, TemporalPositionalEncoding, VideoEncoder
+from sst_tutorial.reconstruction import OVERLAP, TILE, _tiles
 
 ROOT = Path(__file__).parents[1]
 SVG = "{http://www.w3.org/2000/svg}"
@@ -222,3 +226,30 @@ def test_the_toy_head_is_pytorch_s_attention():
 def test_the_toy_twins_are_counted_as_the_chapter_counts_them():
     assert len(set(drawings.twin_groups(32))) == 528
     assert len(set(drawings.twin_groups(4, added=False))) == 16
+
+
+def test_the_regions_of_the_drawing_are_those_of_the_package():
+    rows = drawings.ROWS_OF_MAP
+    tiles = _tiles(rows, TILE, OVERLAP)
+    assert [t[0] for t in tiles] == drawings.tile_starts().tolist()
+    for first, after in ((0, drawings.CUT), (drawings.CUT, rows)):
+        found, low, high = drawings.halo_of(first, after)
+        assert regions._halo(slice(first, after), rows) == slice(low, high)
+        reach = regions._reach(slice(first, after), rows)
+        assert [t[0] for t in reach] == list(found)
+
+
+def test_the_row_of_a_file_is_read_as_the_package_reads_it():
+    ds = xr.Dataset(
+        {
+            "sst": (("time", "lat", "lon"), drawings.STORED[None, None].astype("int16")),
+            "quality_level": (("time", "lat", "lon"), drawings.GRADES[None, None].astype("int8")),
+        },
+        {"time": np.array(["2016-02-01"], "datetime64[ns]"), "lat": [40.0],
+         "lon": -30 + 0.1 * np.arange(6)},
+    )  # fmt: skip
+    ds["sst"].attrs = {"scale_factor": drawings.SCALE, "_FillValue": np.int16(drawings.FILL)}
+    ds["sst"].attrs |= {"units": "kelvin"}
+    with pytest.warns(UserWarning, match="quality_level"):
+        found = open_sst(ds)["sst"].values[0, 0]
+    np.testing.assert_allclose(found, drawings.decoded_row()[2], atol=1e-3)

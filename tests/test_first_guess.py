@@ -297,3 +297,21 @@ def test_motion_of_nothing_is_finite_and_padding_days_change_nothing():
     x, seen = torch.randn(1, 28, 8, 8, generator=rng), torch.ones(1, 28, 8, 8)
     longer = [torch.cat([a, torch.zeros(1, 3, 8, 8)], 1) for a in (x, seen)]
     torch.testing.assert_close(_motion(*longer), _motion(x, seen))
+
+
+@torch.no_grad()
+def test_padding_and_land_do_not_bend_corrections_that_see_motion():
+    """Their coverage is of the ocean: a map padded with land has the same first guess (that of
+    `ocean-1` moves by some mK)."""
+    rng = torch.Generator().manual_seed(3)
+    x, seen = torch.randn(2, 31, 8, 8, generator=rng), torch.rand(2, 31, 8, 8, generator=rng) < 0.3
+    ocean, exists = torch.ones(2, 8, 8, dtype=torch.bool), torch.ones(2, 31, dtype=torch.bool)
+    wide = [torch.nn.functional.pad(a, (0, 8, 0, 4)) for a in (x, seen, ocean)]
+    for motion in (True, False):
+        corrections = SuccessiveCorrections(4, adapt=True, motion=motion)
+        torch.manual_seed(0)
+        torch.nn.init.normal_(corrections.tune[2].weight, std=0.3)
+        narrow = corrections(x * seen, seen, ocean, exists).mean
+        padded = corrections(wide[0] * wide[1], wide[1], wide[2], exists).mean[:, :8, :8]
+        same = torch.allclose(narrow, padded, atol=1e-5)
+        assert same == motion

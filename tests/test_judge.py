@@ -17,7 +17,7 @@ from sst_tutorial.benchmark import shared_data
 from sst_tutorial.cli import main
 from sst_tutorial.exams import under_other_skies
 from sst_tutorial.judging import draw, judge, table
-from sst_tutorial.local_oi import fit_to_gappy, local_interpolation, variogram
+from sst_tutorial.local_oi import fit_to_gappy, local_interpolation, noise_of, variogram
 from sst_tutorial.months import Month
 from sst_tutorial.results import write_results
 
@@ -165,7 +165,8 @@ def test_no_method_ever_sees_what_is_withheld(monkeypatch):
 def test_a_draw_hides_some_days_and_leaves_the_others():
     sst = a_file(a_moving_field(side=8))["sst"].values
     ocean = np.ones((8, 8), bool)
-    skies = list(judging._skies(sst, ocean, 4, np.random.default_rng(0)))
+    rng, well_seen = np.random.default_rng(0), judging.well_seen_days(sst)
+    skies = [judging.sky_of(well_seen, draw, rng) for draw in range(4)]
     moved = np.array([sky != np.arange(60) for sky in skies])
     assert (moved.sum(0) <= 1).all() and 0 < moved.sum(1).max() <= 15
     count = np.isfinite(sst).sum((1, 2))
@@ -242,6 +243,115 @@ def test_a_large_file_is_cut(monkeypatch):
     assert few["observations"] <= 5 * few["days"] * 2
 
 
+def test_a_period_judges_its_days_alone_and_hides_no_others():
+    daily = a_file(a_moving_field(T=60, side=8))
+    times, seen = daily.indexes["time"], []
+
+    def spy(month, day=None):
+        seen.append(int(month.observed.sum()))
+        return month.prior_mean
+
+    results = judge(daily, {"spy": spy}, period=("2001-06-10", None))
+    dates = results["withheld"]["by_day"]["date"]
+    assert results["period"] == ["2001-06-10", "2001-06-29"] and 8 <= len(dates) <= 12
+    assert min(dates) >= "2001-06-10" and "judged from 2001-06-10" in table(results)
+    early = judge(daily, {"spy": spy}, period=(None, "2001-05-20"))
+    assert max(early["withheld"]["by_day"]["date"]) <= "2001-05-20"
+    with pytest.raises(ValueError, match="has no such day, it runs from 2001-05-01 to 2001-06-29"):
+        judge(daily, QUICK, period=("2002-01-01", None))
+    with pytest.raises(ValueError, match="period=.* must be two days"):
+        judge(daily, QUICK, period=("soon", None))
+    whole = judge(daily, QUICK, period=(times[0], times[-1]))
+    assert without_seconds(whole) == without_seconds(judge(daily, QUICK))
+    assert "judged from" not in table(whole)
+
+
+def test_several_networks_side_by_side_and_their_difference():
+    daily = a_file(a_moving_field(T=40, side=8))
+    methods = {"a": lambda month, day=None: month.prior[day], "b": lambda month, day=None:
+        month.prior[day] + 1.0}  # fmt: skip
+    results = judge(daily, methods)
+    rmse = {name: row["rmse"] for name, row in results["methods"].items()}
+    more, low, high = judging.difference(results, "b", "a")
+    assert more == pytest.approx(rmse["b"] - rmse["a"]) and 0 < low < more < high
+    less = judging.difference(results, "a", "b")
+    np.testing.assert_allclose(less, [-more, -high, -low])
+
+
+# ---------------------------------------------------------------- other variables, errors of pixels
+
+
+def test_another_variable_is_judged_in_its_own_unit():
+    """The same sea in pascals: all methods err a hundred times as much."""
+    daily = a_file(a_moving_field(T=60, side=10))
+    other = daily.copy()
+    other["sst"] = (100 * daily["sst"].astype("float64") + 101_000 - 1500).astype("float32")
+    other["sst"].attrs["units"] = "Pa"
+    other.attrs |= {"variable": "pressure", "variable_units": "Pa"}
+    results, expected = judge(other, draws=4), judge(daily, draws=4)
+    assert results["units"] == "Pa" and results["take"] == expected["take"]
+    for name in judging.METHODS:
+        ratio = results["methods"][name]["rmse"] / expected["methods"][name]["rmse"]
+        assert ratio == pytest.approx(100, rel=0.03), name
+
+
+def an_uneven_file(T=60, side=14):
+    """Half of the pixels have four times the noise of the others, and the file says so."""
+    field = a_moving_field(T=T, side=side)
+    rng = np.random.default_rng(4)
+    error = np.where(rng.random(field.shape) < 0.5, 0.2, 0.8).astype(np.float32)
+    daily = a_file(field, noise=0.0)
+    daily["sst"] += error * rng.standard_normal(field.shape).astype(np.float32)
+    told = daily.assign(sst_error=(("time", "lat", "lon"), error))
+    return daily, told
+
+
+def test_local_oi_trusts_the_better_pixels():
+    daily, told = an_uneven_file()
+    results = [judge(d, ["local OI", "gaussian"]) for d in (daily, told)]
+    rows = [r["methods"] for r in results]
+    assert rows[0]["gaussian"]["rmse"] == rows[1]["gaussian"]["rmse"]
+    # The withheld have a noise of 0.58 K themselves: what is left to win is the rest.
+    without, with_errors = ((row["local OI"]["rmse"] ** 2 - 0.34) ** 0.5 for row in rows)
+    assert with_errors < 0.96 * without  # 0.946
+
+
+def test_errors_share_out_the_noise_that_the_file_shows():
+    anomaly = np.zeros((2, 3, 3))
+    anomaly[0, 0, 0] = NAN
+    even = np.full(anomaly.shape, 0.5)
+    np.testing.assert_allclose(noise_of(anomaly, even, 0.09), 0.09)  # a modest product
+    np.testing.assert_allclose(noise_of(anomaly, even / 100, 0.09), 0.09)  # one that boasts
+    np.testing.assert_array_equal(noise_of(anomaly, None, 0.09), np.full(anomaly.shape, 0.09))
+    uneven = even.copy()
+    uneven[1] = 0.1
+    noise = noise_of(anomaly, uneven, 0.09)
+    assert noise[np.isfinite(anomaly)].mean() == pytest.approx(0.09)
+    assert noise[0, 1, 1] == pytest.approx(25 * noise[1, 1, 1])
+    uneven[1, 2, 2] = NAN
+    assert noise_of(anomaly, uneven, 0.09)[1, 2, 2] == 0.09
+
+
+def test_optimal_interpolation_takes_the_errors_for_its_noise():
+    rng = np.random.default_rng(0)
+    sst = np.where(rng.random((6, 5, 7)) < 0.3, 15 + rng.standard_normal((6, 5, 7)), NAN)
+    month = Month(sst, np.ones((5, 7), bool), np.full(sst.shape, 15.0))
+    covariance = Covariance(noise_variance=0.25)
+    same = np.where(rng.random(sst.shape) < 0.5, 0.5, NAN)  # NaN: as the covariance has it
+    for day in (None, 2):
+        known = optimal_interpolation(month, covariance, day=day)
+        told = optimal_interpolation(month, covariance, day=day, error=same)
+        np.testing.assert_allclose(told, known)
+        # Endless noise is no observation.
+        without = Month(np.where(np.arange(7) < 3, sst, NAN), month.ocean, month.prior)
+        endless = np.broadcast_to(np.where(np.arange(7) < 3, 0.5, 1e6), sst.shape)
+        found = optimal_interpolation(month, covariance, day=day, error=endless)
+        expected = optimal_interpolation(without, covariance, day=day)
+        np.testing.assert_allclose(found, expected, atol=1e-6)
+    with pytest.raises(ValueError, match=r"error must have shape \(6, 5, 7\)"):
+        optimal_interpolation(month, error=np.ones((5, 7)))
+
+
 # ---------------------------------------------------------------- refusals
 
 
@@ -277,13 +387,11 @@ def test_wrong_arguments():
     refused(daily, "never learned to answer for single days", model="ocean-1", methods=QUICK)
 
 
-def test_the_shipped_network_is_left_out_where_it_has_no_daily_maps():
-    results = judge(a_file(a_moving_field(T=30, side=6)), draws=1)
-    network = [*results["methods"], *results["left_out"]].count("network")
-    assert network == 1
-    if "network" in results["left_out"]:
-        assert "never learned" in results["left_out"]["network"]
-        assert "left out: network" in table(results)
+def test_shipped_weights_that_learned_days_are_judged_by_default():
+    daily = a_file(a_moving_field(T=30, side=6))
+    network = judge(daily, draws=1)["methods"]["network"]
+    named = judge(daily, draws=1, methods="network", model="ocean-2-preview")["methods"]["network"]
+    assert network["rmse"] == named["rmse"] > 0
 
 
 @pytest.mark.parametrize("shape", [(30, 1, 1), (30, 1, 9), (30, 2, 2), (12, 3, 5)])
@@ -362,6 +470,8 @@ def test_json_and_back(tmp_path):
     assert back["words"] == results["words"] and back["take"] == results["take"]
     for name, row in results["methods"].items():
         assert back["methods"][name]["rmse"] == pytest.approx(row["rmse"], rel=1e-5)
+    assert table(back).splitlines()[3:] == table(results).splitlines()[3:]
+    assert len(draw(back).axes) == 2
     assert back["methods"]["linear in time"]["by_days_since_observation"][-1]["high"] in (
         None, 8, 4, 2)  # fmt: skip
 
@@ -399,6 +509,8 @@ def test_mistakes_at_the_shell_are_one_line(netcdf, tmp_path, capsys):
         (["--figure", str(tmp_path / "no" / "j.png")], "no folder"),
         (["--seed", "-1"], "seed must be"),
         (["--model", "ocean-1"], "never learned"),
+        (["--judge-from", "June"], "--judge-from 'June' is not a day YYYY-MM-DD"),
+        (["--judge-from", "2031-01-01"], "has no such day, it runs from 2001-05-01"),
         (["--variable", "salt"], "salt"),
     ):
         assert main(["judge", str(netcdf), *words]) == 2

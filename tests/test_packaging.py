@@ -26,7 +26,7 @@ COLAB = {
 # What the extras bring, as it is imported: somebody who only calls `reconstruct` has none of it.
 OPTIONAL = (
     *("lightning_fabric", "matplotlib", "cartopy", "cmocean", "PIL", "ipywidgets", "IPython"),
-    *("requests", "zarr"),
+    *("requests", "zarr", "distributed"),
 )
 
 
@@ -113,7 +113,7 @@ def test_the_package_data_is_there_and_shipped(file):
 
 
 def test_all_is_all_and_the_book_and_the_tests_have_it():
-    parts = {"train", "plot", "zarr", "download"}
+    parts = {"train", "plot", "zarr", "cluster", "download"}
     assert parts == set(PARTS), "`need` knows the extras of pyproject.toml"
     assert extras_of("all") == {"all", *parts}
     assert extras_of("book") == {"book", "all", *parts}

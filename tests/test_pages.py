@@ -1,34 +1,14 @@
 """The website builds without a warning, needs no network, and every page is whole."""
 
 import re
-import subprocess
-import sys
 from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-import pytest
 import yaml
 
 ROOT = Path(__file__).parents[1]
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory):
-    """The built book: outputs as stored, since nbval runs the notebooks in this same suite."""
-    folder = tmp_path_factory.mktemp("site")
-    config = yaml.safe_load((ROOT / "_config.yml").read_text())
-    config["execute"]["execute_notebooks"] = "off"
-    config["sphinx"]["local_extensions"]["page_fixes"] = str(ROOT / "book" / "_ext")
-    (folder / "_config.yml").write_text(yaml.safe_dump(config))
-    done = subprocess.run(
-        [Path(sys.executable).with_name("jupyter-book"), "build", ROOT, "-W", "-n", "--keep-going",
-         "-q", "--config", folder / "_config.yml", "--path-output", folder],
-        capture_output=True, text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    return folder / "_build" / "html"
 
 
 class Links(HTMLParser):
@@ -102,3 +82,40 @@ def test_a_page_has_one_thebe_script(site):
 
 def test_formulas_come_from_the_vendored_copy(site):
     assert "_static/mathjax/tex-chtml.js" in (site / "book" / "notation.html").read_text()
+
+
+def test_a_page_without_formulas_names_no_mathjax(site):
+    assert not re.search("mathjax[/=]", (site / "book" / "index.html").read_text().lower())
+
+
+def test_pages_show_no_dead_address_and_announce_no_cell_that_is_not_there(site):
+    for page in pages(site):
+        text = page.read_text(encoding="utf-8")
+        assert "OWNER" not in text, page.name
+        assert not re.search(r"In (Colab or )?JupyterLab,? the next cell", text), page.name
+
+
+def test_every_page_says_what_it_is(site):
+    seen = {}
+    for page in pages(site):
+        text = page.read_text(encoding="utf-8")
+        if 'http-equiv="refresh"' in text:
+            continue
+        about = re.search(r'<meta name="description" content="([^"]{40,170})">', text)
+        assert about and text.count("<title>") == text.count('name="viewport"') == 1, page.name
+        assert 'property="og:title"' in text, page.name
+        seen.setdefault(about[1], []).append(page.name)
+    assert [names for names in seen.values() if len(names) > 1] == []
+
+
+def test_pictures_have_their_size_and_wait_below_the_first(site):
+    for page in pages(site):
+        article = page.read_text(encoding="utf-8").partition('<article class="bd-article"')[2]
+        files = re.findall(r"<img\b[^>]*src=\"(?!data:)[^>]*>", article)
+        assert all("width=" in tag for tag in files), page.name
+        assert [i for i, tag in enumerate(files) if "lazy" not in tag] in ([], [0]), page.name
+
+
+def test_site_has_the_files_that_hosts_and_search_engines_ask_for(site):
+    for name in ("index.html", "404.html", "robots.txt", "_static/favicon.svg"):
+        assert (site / name).is_file(), name

@@ -189,6 +189,8 @@ def test_cube_and_weights():
     assert plotting.plot_cube(TASMANIA, 3)
     figure = plotting.plot_weights(torch.full((28,), 1 / 28), np.ones(28), "even")
     assert len(figure.axes[0].patches) == 28
+    shade = figure.axes[1].images[0].cmap
+    assert sum(shade(1.0)[:3]) < 0.3 < 2.9 < sum(shade(0.0)[:3])  # white is hidden, as on maps
     with pytest.raises(ValueError, match="pick one patch"):
         plotting.plot_weights(np.ones((2, 28)))
 

@@ -2,7 +2,9 @@
 
 import csv
 import json
+import os
 import shlex
+import signal
 import subprocess
 import sys
 import threading
@@ -464,11 +466,11 @@ def shell(monkeypatch):
             failed = settings.seed in self.failing
             if not failed:
                 write_record(runs.Path(arguments["--out"]), settings, "", done=True)
-            return subprocess.CompletedProcess(command, int(failed))
+            return SimpleNamespace(wait=lambda: int(failed), terminate=lambda: None)
 
     shell = Shell()
     shell.called, shell.meetings = called, meetings
-    stand_in = SimpleNamespace(run=shell.run, STDOUT=subprocess.STDOUT)
+    stand_in = SimpleNamespace(Popen=shell.run, STDOUT=subprocess.STDOUT)
     monkeypatch.setattr(runs, "subprocess", stand_in)
     return shell
 
@@ -573,7 +575,7 @@ def test_one_that_fails_is_not_waited_for(tmp_path, shell):
     meeting = tmp_path / "meeting"
     meeting.mkdir()
     shell.failing = (0,)
-    assert runs._one(planned, "cpu", (meeting, 2)) == 1
+    assert runs._one(planned, "cpu", (meeting, 2), runs._Children()) == 1
     assert [file.name for file in meeting.iterdir()] == ["a-0"]
 
 
@@ -602,6 +604,39 @@ def test_two_runs_side_by_side(tmp_path, capsys):
         assert "weights.safetensors: use it with" in (folder / "output.txt").read_text()
     assert run_all(file, tmp_path / "out", at_once=2) == 0
     assert "2 of 2 runs are done" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_runs_too(tmp_path, stop):
+    """Otherwise they would run on, unseen, and the next command would start them again."""
+    file = write(tmp_path / "two.toml", "seeds = [0, 1]\n" + IN_A_FILE)
+    program = (
+        "import signal, sys\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # ignored in the background,
+        "signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"  # and under nohup
+        "from sst_tutorial import cli, runs\n"
+        "def one(run, device, meet, children):\n"
+        "    return children.run(['sh', '-c', f'echo $$ > {run[2]}; exec sleep 600'])\n"
+        "runs._one = one\n"
+        f"sys.exit(cli.main(['run', {str(file)!r}, '--out', {str(tmp_path)!r}, '--at-once', '2']))"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=-1, stderr=-1) as parent:
+        written = [tmp_path / f"two-{seed}" for seed in (0, 1)]
+        deadline = time.monotonic() + 60
+        while not all(path.exists() and path.read_text().strip() for path in written):
+            assert time.monotonic() < deadline and parent.poll() is None
+            time.sleep(0.05)
+        parent.send_signal(stop)
+        assert parent.wait(30) == 128 + stop
+    for path in written:
+        with pytest.raises(ProcessLookupError):
+            os.kill(int(path.read_text()), 0)
+
+
+def test_after_the_end_no_run_is_started(tmp_path):
+    with runs._Children() as children:
+        assert children.run([sys.executable, "-c", "raise SystemExit(3)"]) == 3
+    assert children.run(["true"]) == -signal.SIGTERM
 
 
 def test_two_processes_train_one_network(tmp_path):

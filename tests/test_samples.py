@@ -75,6 +75,22 @@ def test_no_sample_comes_twice(maker):
     assert len(torch.unique(found, dim=0)) == 54
 
 
+def test_random_numbers_are_new_in_every_block(maker):
+    """Not only the flips and crops, which the host draws."""
+    lengths = [maker(step, 32).exists.sum(1) for step in (0, samples.AHEAD, 2 * samples.AHEAD)]
+    assert len({tuple(length.tolist()) for length in lengths}) == 3
+
+
+def test_the_cloudier_half_of_real_clouds_is_preferred():
+    """0.6 of the months take their days from it alone, the others from all: 0.8 of the days."""
+    clouds = np.zeros((40, 16, 16), bool)
+    clouds[::2] = True
+    batch = SampleMaker("cpu", seed=1, size=16, clouds=clouds, pieces=4)(0, 300)
+    share = batch.observed.float().mean((2, 3))[batch.exists]
+    hidden, clear = (share == 0).sum(), (share == 1).sum()
+    assert 0.74 < float(hidden / (hidden + clear)) < 0.86
+
+
 def test_shapes_and_gaps(maker):
     batch = maker(0, 10)
     assert len(batch) == 10 and batch.anomaly.shape == (10, 31, 16, 16)

@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from sst_tutorial.model import SpatioTemporalModel, TemporalAttentionAggregator, sincos_table
-from sst_tutorial.space_time import Question, SpaceTime, _Attention
+from sst_tutorial.space_time import DailyHead, Question, SpaceTime, _Attention
 
 
 @pytest.fixture(autouse=True)
@@ -331,3 +331,44 @@ def test_marks_are_added_to_the_scores_only():
     days = x + aggregator.pos(5)
     torch.testing.assert_close(weights[0, 0], aggregator.scorer(days + marks)[0, :, 0].softmax(0))
     torch.testing.assert_close(out, weights @ days)
+
+
+# ---------------------------------------------------------------- the daily head
+
+
+def test_the_daily_head_lays_each_patch_where_it_belongs():
+    """With time patches of 2 days too: token by token, pixel by pixel."""
+    grid, (Pt, Ph, Pw) = (3, 2, 4), (2, 4, 4)
+    head = DailyHead(16, (Pt, Ph, Pw))
+    x = torch.randn(2, 3 * 2 * 4, 16)
+    assert (head(x, grid) == 0).all()  # before it learns
+    torch.nn.init.normal_(head.last.weight)
+    maps, told = head(x, grid), head.last(x).view(2, *grid, Pt, Ph, Pw)
+    assert maps.shape == (2, 6, 8, 16)
+    for t, row, col in [(0, 0, 0), (5, 7, 15), (3, 2, 9)]:
+        patch = told[:, t // Pt, row // Ph, col // Pw, t % Pt, row % Ph, col % Pw]
+        torch.testing.assert_close(maps[:, t, row, col], patch)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("blocks", [0, 1])
+def test_the_map_is_the_decoders_plus_the_daily_heads_mean_of_what_is_asked(blocks):
+    daily, missing = gappy()
+    network = small(daily_head=True, question=True, blocks=blocks)
+    land = torch.zeros(2, 8, 12, dtype=torch.bool)
+    land[:, :2, 3:] = True
+    days_mask = torch.arange(6).expand(2, -1) == 5
+    seen = []
+    network.decoder.register_forward_hook(lambda module, args, out: seen.append((args, out)))
+    for wanted in (None, one_day(2), one_day(1) | one_day(4)):
+        found, days = network(daily, missing, land, days_mask, wanted=wanted, every_day=True)
+        asked = ~days_mask if wanted is None else wanted
+        added = torch.stack([d[a].mean(0) for d, a in zip(days, asked, strict=True)])
+        args, decoded = seen[-1]
+        torch.testing.assert_close(args[-1][:, 0], added.masked_fill(land, 0.0))
+        torch.testing.assert_close(found, decoded + added.masked_fill(land, 0.0))
+        assert (found[land] == 0).all() and added.abs().max() > 0.01
+
+
+def test_a_network_without_a_daily_head_has_no_days_to_give():
+    assert small()(*gappy(), every_day=True)[1] is None

@@ -19,6 +19,7 @@ from sst_tutorial.training import (
     fit,
     follow,
     learning_rate,
+    loss_of,
     ocean_rmse,
     parameter_groups,
     parts_of_batch,
@@ -88,6 +89,28 @@ def killed_at(samples, last):
 
 
 # ---------------------------------------------------------------- one run
+
+
+def test_the_average_forgets_soon_where_it_began(samples, validation, tmp_path, monkeypatch):
+    """With the memory of 1000 steps from the first one on, it would still be the beginning."""
+    settings = replace(SETTINGS, ema=0.999, lr=1e-2, steps=12, eval_every=12)
+    raw = {}
+    save = training.save_checkpoint
+
+    def keep(path, model, *rest):
+        raw.update({name: p.detach().clone() for name, p in model.named_parameters()})
+        save(path, model, *rest)
+
+    monkeypatch.setattr(training, "save_checkpoint", keep)
+    best, _ = run(samples, validation, tmp_path, settings)
+    torch.manual_seed(0)
+    began = dict(new(settings).named_parameters())
+    found = dict(best.named_parameters())
+
+    def apart(a, b):
+        return sum((a[name] - b[name]).detach().square().sum().item() for name in a) ** 0.5
+
+    assert apart(found, raw) < 0.7 * apart(began, raw)
 
 
 def test_training_lowers_the_error(samples, validation, tmp_path):
@@ -392,3 +415,39 @@ def test_validation_counts_land_and_months_without_ocean_as_nothing():
     batch = Batch(month, month > 0, ocean, exists, target=target)
     assert validation_sums(new().eval(), batch) == {"square_sum": [16.0, 0.0], "weight_sum": [4, 0]}
     assert validation_rmse(new().eval(), batch) == 2.0
+
+
+def test_all_days_count_in_the_loss_over_the_ocean_and_the_days_there_are(samples):
+    """By hand: what was asked plus `every_day` times the first maps of all days."""
+    maker = SampleMaker("cpu", seed=1, size=16, pieces=4, truth=True, coasts=COASTS, daily=0.5)
+    batch = maker(3, 4)
+    slots = CORRECTIONS, TRANSFORMER | {"daily_head": True}
+    torch.manual_seed(0)
+    model = build(*slots)
+    torch.nn.init.normal_(model.network.daily_head.last.weight)
+    with torch.no_grad():
+        estimate, days = model(*batch.inputs, every_day=True)
+        total = 0.0
+        for b in range(4):
+            there = batch.exists[b][:, None, None] & batch.ocean[b]
+            total += (days[b] - batch.truth[b])[there].square().mean().sqrt() / 4
+        asked = ocean_rmse(estimate.mean, batch.target, batch.ocean)
+        assert asked > 0.01
+        found = loss_of(model, batch, every_day=0.5)
+        torch.testing.assert_close(found, asked + 0.5 * total, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(loss_of(model, batch), asked)
+    loss_of(model, batch, every_day=0.5).backward()
+    assert model.network.daily_head.last.weight.grad.abs().max() > 0
+
+
+COASTS = np.arange(16) < np.full((3, 16, 1), 12)
+
+
+def test_the_truth_of_a_sample_has_the_mean_that_is_its_target():
+    maker = SampleMaker("cpu", seed=2, size=16, pieces=4, truth=True, coasts=COASTS,
+                        daily=0.5, no_climatology=0.5)  # fmt: skip
+    batch = maker(1, 8)
+    days = batch.wanted[:, :, None, None]
+    mean = (batch.truth * days).sum(1) / days.sum(1)
+    torch.testing.assert_close(mean.masked_fill(~batch.ocean, 0.0), batch.target)
+    assert SampleMaker("cpu", seed=2, size=16, pieces=4)(1, 8).truth is None

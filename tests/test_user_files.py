@@ -1403,6 +1403,40 @@ def test_the_error_of_each_pixel_goes_along():
     assert "sst_error" not in open_sst(sea())
 
 
+def day_and_night(axis):
+    """Two passes a day, the first 1 K warmer, by night half of the cells; each with its error."""
+    day, night = sea(clouds=0), sea()
+    passes = []
+    for hour, ds, error in ((13, changed(day, values=day["sst"] + 1), 0.6), (1, night, 0.2)):
+        ds["sses_standard_deviation"] = ds["sst"] * 0 + error
+        ds["sses_standard_deviation"] = ds["sses_standard_deviation"].fillna(5.0)
+        passes.append(ds if axis else ds.assign_coords(time=ds["time"] + np.timedelta64(hour, "h")))
+    return passes, (day, night)
+
+
+@pytest.mark.parametrize("how", ["one file", "two files", "an axis"])
+def test_day_and_night_become_one_field_with_the_error_of_those_that_saw(tmp_path, how):
+    passes, (day, night) = day_and_night(how == "an axis")
+    by_night = np.isfinite(night["sst"].values)
+    if how == "two files":
+        paths = [saved(ds, tmp_path, f"{name}.nc") for ds, name in zip(passes, "dn", strict=True)]
+        with pytest.warns(UserWarning, match="more than one file for 31 of the days"):
+            out = open_sst(paths)
+    elif how == "one file":
+        out = open_sst(xr.concat(passes, "time"))
+    else:
+        with pytest.warns(UserWarning, match="of the 2 along 'daynight' the first"):
+            out = open_sst(xr.concat(passes[::-1], "daynight"))
+    assert out["sst"].shape == day["sst"].shape
+    more = np.where(by_night, 0.0 if how == "an axis" else 0.5, 1.0)
+    ocean = out["ocean_mask"].values
+    np.testing.assert_allclose(
+        out["sst"].values[:, ocean], (day["sst"] + more).values[:, ocean], atol=2e-2
+    )
+    error = np.where(by_night, 0.2 if how == "an axis" else 0.4, 0.6)
+    np.testing.assert_allclose(out["sst_error"].values[:, ocean], error[:, ocean], rtol=1e-5)
+
+
 def test_another_variable_keeps_its_words():
     ds = (10 ** (sea() - 16)).rename(sst="chlor_a")
     ds["chlor_a"].attrs = {"units": "mg m-3", "long_name": "chlorophyll"}

@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from oi import LEARNED, cloudy_validation_months, measured_in
 
 from sst_tutorial import open_sst
-from sst_tutorial.baselines import _observations
+from sst_tutorial.baselines import observations_of
 from sst_tutorial.benchmark import benchmark_months, data_file
 from sst_tutorial.evaluation import score_months
 from sst_tutorial.prior import daily_climatology
@@ -41,9 +41,9 @@ def likelihood(matrix, value):
 
 def likeliest(measured, month, grid=GRID):
     """The factor of the signal's variance under which the observations are most likely."""
-    day, value, rows, rest = _observations(month, measured.patterns, measured.rest, 1)
+    day, value, rows, rest = observations_of(month, measured.patterns, measured.rest)
     value, rows, rest, memory = map(torch.as_tensor, (value, rows, rest, measured.memory))
-    signal = replace(measured, offset=0.0)._between(day, rows, memory)  # (n, n), lower triangle
+    signal = replace(measured, offset=0.0).between(day, rows, memory)  # (n, n), lower triangle
     signal.diagonal().add_(rest)
     noise = NOISE * torch.eye(len(value), dtype=signal.dtype) + measured.offset
     # (the triangle above the diagonal is not read)

@@ -1,28 +1,36 @@
 # ruff: noqa
-# 1 wrong | off by a factor of 1.09
-def answer_1(r):
-    return C(r) / C(0)
-# 1 wrong | right on the given input, but not on another
-def answer_1(r):
-    return C(r) / (C(r) + covariance.noise_variance)
+# 1 wrong | it is off by a factor of 0.913
+def answer_1(w):
+    return np.sqrt(C(0) - w @ c)  # holds for the best weights only
+# 1 wrong | it is the square of what it should be
+def answer_1(w):
+    return C(0) - 2 * w @ c + w @ matrix @ w
+# 1 wrong | off by a factor
+def answer_1(w):
+    noise_free = C(where[:, None] - where)
+    return np.sqrt(C(0) - 2 * w @ c + w @ noise_free @ w)
 # 1 right
-def answer_1(r):
-    return np.linalg.solve([[C(0) + 0.09]], [C(r)])[0]
-# 2 wrong | off by a factor
-def answer_2(n):
-    return np.sqrt(0.09 / n)
-# 2 wrong | it is the square of what it should be
-def answer_2(n):
-    return 1 / (1 / C(0) + n / 0.09)
+def answer_1(w):
+    miss = np.append(1.0, -w)  # of the target and the three, together
+    places = np.append(target, where)
+    full = C(places[:, None] - places) + np.diag([0, 0.09, 0.09, 0.09])
+    return np.sqrt(miss @ full @ miss)
 # 2 wrong | right on the given input, but not on another
-def answer_2(n):
-    return np.sqrt(1 / (1 / C(0) + 1 / 0.09))
+def answer_2(n, shared):
+    return np.sqrt(1 / (1 / C(0) + n / 0.09))  # all of it fresh
+# 2 wrong | off by a factor
+def answer_2(n, shared):
+    noise = 0.09 * (shared + np.eye(n))  # the fresh part is not made smaller
+    alike = np.full(n, C(0))
+    return np.sqrt(C(0) - np.linalg.solve(C(0) + noise, alike) @ alike)
+# 2 wrong | off by a factor
+def answer_2(n, shared):
+    return np.sqrt(0.09 * (shared + (1 - shared) / n))  # no prior
 # 2 right
-def answer_2(n):
-    if n == 0:
-        return 1.0
-    full = np.full((n, n), C(0)) + 0.09 * np.eye(n)
-    return np.sqrt(C(0) - np.linalg.solve(full, np.full(n, C(0))).sum() * C(0))
+guess_2 = "0.03"
+def answer_2(n, shared):
+    of_the_mean = 0.09 * (shared + (1 - shared) / n)
+    return (1 / C(0) + 1 / of_the_mean) ** -0.5
 # 3 wrong | right on the given input, but not on another
 def answer_3(noise_variance):
     return error(optimal_interpolation(month))

@@ -11,18 +11,23 @@ def answer_1(error):
 # 1 right
 def answer_1(error):
     return error.norm() / error.numel() ** 0.5
-# 2 wrong | it is wrong in
-def answer_2(values, seen):
-    return (values * seen).mean(dim=1)
-# 2 wrong | NaN in 1 of 3 entries
-def answer_2(values, seen):
-    return (values * seen).sum(dim=1) / seen.sum(dim=1)
+# 2 wrong | off by a factor
+def answer_2(a, b, cells):
+    return np.mean(a < b)  # months won, none drawn
+# 2 wrong | off by a factor
+def answer_2(a, b, cells):
+    rng = np.random.default_rng(0)
+    i, j = rng.integers(0, 24, (2, 1000, 24))  # other months for each
+    return np.mean(a[i].sum(1) / cells[i].sum(1) < b[j].sum(1) / cells[j].sum(1))
 # 2 wrong | right on the given input, but not on another
-def answer_2(values, seen):
-    return (seen.sum(dim=1) > 0).float()
+def answer_2(a, b, cells):
+    i = np.random.default_rng(0).integers(0, 24, (1000, 24))
+    return np.mean(np.sqrt(a / cells)[i].mean(1) < np.sqrt(b / cells)[i].mean(1))  # not pooled
 # 2 right
-def answer_2(values, seen):
-    return torch.nanmean(values.masked_fill(~seen.bool(), torch.nan), dim=1).nan_to_num()
+def answer_2(a, b, cells):
+    rng = np.random.default_rng(0)
+    draws = [rng.choice(24, 24) for _ in range(1000)]
+    return sum(a[i].sum() < b[i].sum() for i in draws) / 1000  # the same cells
 # 3 wrong | right on the given input, but not on another
 def answer_3(name):
     out = Path(tempfile.mkdtemp())

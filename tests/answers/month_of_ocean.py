@@ -1,13 +1,22 @@
 # ruff: noqa
+# 1 wrong | right on the given input, but not on another: it is off by a factor
+def answer_1(noise):
+    return rmse(answers["+ gaps"]) * noise / 0.3  # noise as the only cause
+# 1 wrong | right on the given input, but not on another: it is off by a factor
+def answer_1(noise):
+    return rmse(observe(march, fair, seed=2).sst.mean("time"))  # forgets the noise
+# 1 wrong | off by a factor of 0.147
+def answer_1(noise):
+    return rmse(observe(march, all_clear, noise=noise, seed=2).sst.mean("time"))
 # 1 wrong | off by a factor
-def answer_1(days_seen):
-    return int(days_seen.isnull().sum())  # the land
-# 1 wrong | right on the given input, but not on another
-def answer_1(days_seen):
-    return 22
+def answer_1(noise):
+    return bias(observe(march, fair, noise=noise, seed=2).sst.mean("time"))
 # 1 right
-def answer_1(days_seen):
-    return days_seen.size - int(days_seen.isnull().sum()) - int((days_seen > 0).sum())
+guess_1 = "two thirds"
+def answer_1(noise):
+    sst = observe(march, fair, noise=noise, seed=2).sst.values
+    wrong = np.nanmean(sst, axis=0) - truth.values
+    return np.sqrt(np.nanmean(wrong**2))
 # 2 wrong | its sign is wrong
 def answer_2(sst):
     return (sst.mean() - sst[:15].mean()).item()

@@ -1,13 +1,24 @@
 # ruff: noqa
-# 1 wrong | off by a factor
-def answer_1(hand, dim):
-    return 2 * math.pi * 10000 ** (hand / dim)
-# 1 wrong | off by a factor of 0.159
-def answer_1(hand, dim):
-    return 10000 ** (2 * hand / dim)
+# 1 wrong | it is wrong in
+def answer_1(mark, k):
+    sine, cosine = mark[0::2], mark[1::2]
+    return torch.stack([sine * torch.cos(k * omega) - cosine * torch.sin(k * omega),
+                        cosine * torch.cos(k * omega) + sine * torch.sin(k * omega)], 1).flatten()
+# 1 wrong | it is wrong in
+def answer_1(mark, k):
+    sine, cosine = mark[:64], mark[64:]  # halves, not every other one
+    return torch.cat([sine * torch.cos(k * omega) + cosine * torch.sin(k * omega),
+                      cosine * torch.cos(k * omega) - sine * torch.sin(k * omega)])
+# 1 wrong | it is wrong in
+def answer_1(mark, k):
+    return mark + pe[k]  # a step is no sum
+# 1 wrong | right on the given input, but not on another: it stops with IndexError
+def answer_1(mark, k):
+    return pe[int((pe - mark).norm(dim=1).argmin()) + k]
 # 1 right
-def answer_1(hand, dim):
-    return math.tau / math.exp(-2 * hand / dim * math.log(10000))
+def answer_1(mark, k):
+    hand = torch.complex(mark[1::2], mark[0::2]) * torch.exp(1j * k * omega)
+    return torch.stack([hand.imag, hand.real], 1).flatten()
 # 2 wrong | right on the given input, but not on another: it stops with
 def answer_2(mark, table):
     return int((table == mark).all(dim=1).nonzero()[0])

@@ -44,3 +44,22 @@ def answer_3(encoder):
     while (token(k) - token(16)).norm() >= (token(k) - token(0)).norm():
         k += 1
     return k
+# 4 wrong | it is NaN
+def answer_4(encoder, x, mask):
+    both = torch.cat([x * ~mask, (~mask).float()], dim=1)
+    return encoder.norm(encoder.proj(both).flatten(2).transpose(1, 2))
+# 4 wrong | it is wrong in
+def answer_4(encoder, x, mask):
+    both = torch.cat([x.masked_fill(mask, 0.0), (~mask).float()], dim=1)
+    out = encoder.proj(both)
+    return encoder.norm(out.reshape(len(x), -1, out.shape[1]))  # no transpose
+# 4 wrong | right on the given input, but not on another
+def answer_4(encoder, x, mask):
+    pairs = [part for c in range(x.shape[1]) for part in
+             (x[:, c].masked_fill(mask[:, c], 0.0), (~mask[:, c]).float())]
+    out = encoder.proj(torch.stack(pairs, dim=1))  # value, flag, value, flag
+    return encoder.norm(out.flatten(2).transpose(1, 2))
+# 4 right
+def answer_4(encoder, x, mask):
+    both = torch.cat([torch.where(mask, torch.zeros(()), x), 1.0 - mask.float()], 1)
+    return encoder.norm(encoder.proj(both).permute(0, 2, 3, 4, 1)).flatten(1, 3)

@@ -1,0 +1,174 @@
+"""A map of any size as tasks of dask: one a month and region, so that many workers share them.
+
+A region is a band of rows. Its task reads these rows and those around them that its tiles reach
+(the halo), so that no seam shows where two regions meet; a tile that lies in two is made twice.
+What a region cannot know of itself, the smooth prior of the whole month, is a task of its own.
+Tasks read their part of the input themselves, also more than once: held for each other, the days
+of a month would fill the memory that a region saves.
+"""
+
+import copy
+import threading
+from contextlib import nullcontext
+
+import numpy as np
+import pandas as pd
+import torch
+import xarray as xr
+from dask import array, delayed, optimize
+
+from sst_tutorial.months import month_of
+from sst_tutorial.prior import climatology_for, is_global, row_bands, smooth_map
+from sst_tutorial.reconstruction import (
+    DAYS,
+    OVERLAP,
+    TILE,
+    _maps,
+    _tiles,
+    _warn,
+    _warn_of_nothing,
+)
+
+REGION = 2**24  # values that a region reads: 64 MB of float32, about ten times that at work
+TILES_HIGH = 8  # rows of tiles in a region, at least: the halo then is 17 % of the work, not more
+READ = 2**26  # values that are read at once for a smooth prior: all of a globe of 0.25 degrees
+_alone = threading.Lock()
+
+
+def lazy_maps(estimator, daily: xr.Dataset, held, climatology, question, quantity) -> tuple:
+    """(sst, first guess, seen), dask arrays (steps, H, W) of what `reconstruct` labels.
+
+    daily: tidy, its `sst` lazy. held: number of days by month. Chunks are a month of a region.
+    """
+    H, W = daily["ocean_mask"].shape
+    regions = regions_of(H, W)
+    estimator = delayed(copy.deepcopy(estimator).eval(), traverse=False)  # once, for all tasks
+    if climatology is not None:
+        climatology = delayed(_Held(climatology), traverse=False)
+    ocean = daily["ocean_mask"].data
+    ocean = delayed(ocean) if isinstance(ocean, array.Array) else delayed(ocean, traverse=False)
+    kinds = (np.float32, np.float32, np.int16 if question is None else np.int8)
+    months = [[] for _ in kinds]
+    end = 0
+    for period, days in held.items():
+        series = _Held(daily["sst"].isel(time=slice(end, end := end + days)))
+        smooth = None
+        if len(regions) > 1:
+            smooth = delayed(_smooth)(series, ocean, climatology, period, quantity)
+        steps = period.days_in_month if question is DAYS else 1
+        parts = [[] for _ in kinds]
+        for rows in regions:
+            maps = delayed(_region, nout=len(kinds))(
+                estimator,
+                _Held(series.field.isel(lat=_halo(rows, H))),
+                ocean,
+                climatology,
+                smooth,
+                rows,
+                question,
+                period,
+                quantity,
+            )
+            shape = (steps, rows.stop - rows.start, W)
+            for part, values, kind in zip(parts, maps, kinds, strict=True):
+                part.append(array.from_delayed(values, shape, kind))
+        for month, part in zip(months, parts, strict=True):
+            month.append(array.concatenate(part, axis=1))
+    return tuple(array.concatenate(month) for month in months)
+
+
+def regions_of(H: int, W: int) -> list[slice]:
+    """Bands of rows of one height (the last may be lower) that cover a map."""
+    rows = max(TILES_HIGH * (TILE - OVERLAP), REGION // (31 * W))
+    height = -(-H // max(1, round(H / rows)))
+    return [slice(first, min(first + height, H)) for first in range(0, H, height)]
+
+
+def _reach(rows: slice, H: int) -> list[np.ndarray]:
+    """The tiles of a map of H rows, each its indices, that lie in `rows` at least in part."""
+    tiles = _tiles(H, TILE, OVERLAP)
+    return [tile for tile in tiles if tile[-1] >= rows.start and tile[0] < rows.stop]
+
+
+def _halo(rows: slice, H: int) -> slice:
+    tiles = _reach(rows, H)
+    return slice(int(tiles[0][0]), int(tiles[-1][-1]) + 1)
+
+
+class _Held:
+    """A lazy array that dask hands on as it is: the task that gets it reads what it needs."""
+
+    def __init__(self, field: xr.DataArray):
+        # Without what the part does not need: a task is sent to its worker with its graph.
+        self.field = field if field.chunks is None else optimize(field)[0]
+
+    def load(self) -> xr.DataArray:
+        # On this thread: within a task, dask would send its own tasks to the scheduler and wait.
+        return self.field.compute(scheduler="synchronous")
+
+    def of(self, period: pd.Period, rows: slice) -> xr.DataArray:
+        """Some rows of a climatology on the days of a month, (T, h, W)."""
+        days = pd.date_range(period.start_time, periods=period.days_in_month)
+        return _Held(climatology_for(self.field.isel(lat=rows), days)).load()
+
+
+def _smooth(series, ocean, climatology, period, quantity) -> np.ndarray | None:
+    """Smooth map (H, W) of a month, or of its climatology if that has holes; else None."""
+    wraps = is_global(series.field["lon"].values)
+    if climatology is not None:
+        return _smooth_climatology(climatology, ocean, period, quantity, wraps)
+    anything = False
+
+    def read(rows):
+        nonlocal anything
+        days = _Held(series.field.isel(lat=rows)).load().values  # (T, h, W)
+        anything = anything or bool((np.isfinite(days) & ocean[rows]).any())
+        return days
+
+    smooth = smooth_map(_reading_much(read, ocean), ocean, wraps, quantity=quantity)
+    if not anything:
+        _warn_of_nothing(str(period), None, quantity.typical, quantity)
+    return smooth
+
+
+def _smooth_climatology(climatology, ocean, period, quantity, wraps):
+    read = _reading_much(lambda rows: climatology.of(period, rows).values, ocean)
+    bands = row_bands(*ocean.shape)
+    if all((np.isfinite(read(rows)).all(0) | ~ocean[rows]).all() for rows in bands):
+        return None
+    return smooth_map(read, ocean, wraps, quantity=quantity)
+
+
+def _reading_much(read, ocean):
+    """`read`, but with many `row_bands` at once: a chunk of the input is not opened for each."""
+    step = row_bands(*ocean.shape)[0].stop
+    height = step * max(1, READ // (31 * step * ocean.shape[1]))
+    first, days = 0, None
+
+    def some(rows):
+        nonlocal first, days
+        if days is None or not first <= rows.start < first + height:
+            first, days = rows.start, None  # the old ones first make room
+            days = read(slice(first, min(first + height, len(ocean))))
+        return days[:, rows.start - first : rows.stop - first]
+
+    return some
+
+
+def _region(estimator, series, ocean, climatology, smooth, rows, question, period, quantity):
+    """(sst, first guess, seen) of some rows of a month, each (steps, h, W)."""
+    halo, tiles = _halo(rows, len(ocean)), _reach(rows, len(ocean))
+    # Where torch has several threads it takes them all for one region; more would add memory.
+    with _alone if torch.get_num_threads() > 1 else nullcontext():
+        daily = xr.Dataset({"sst": series.load(), "ocean_mask": (("lat", "lon"), ocean[halo])})
+        known = None if climatology is None else climatology.of(period, halo)
+        smooth = None if smooth is None else smooth[halo]
+        month = month_of(daily, period, known, None, quantity, smooth)
+        if halo == slice(0, len(ocean)):
+            _warn(month, known)
+        tiles = [tile - halo.start for tile in tiles]
+        maps = _maps(estimator, month, is_global(daily["lon"].values), question, tiles)
+    seen = month.observed if question is DAYS else month.observed.sum(0, dtype=np.int16)[None]
+    inner = slice(rows.start - halo.start, rows.stop - halo.start)
+    sst, first_guess = (a[:, inner].astype(np.float32) for a in maps)
+    return sst, first_guess, seen[:, inner].astype(np.int8 if question is DAYS else np.int16)

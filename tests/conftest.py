@@ -1,0 +1,45 @@
+"""The built book, made once for all tests that look at pages."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from filelock import FileLock
+
+ROOT = Path(__file__).parents[1]
+
+
+def build(folder):
+    """Build the book into `folder`: outputs as stored, since nbval runs the notebooks here."""
+    config = yaml.safe_load((ROOT / "_config.yml").read_text())
+    config["execute"]["execute_notebooks"] = "off"
+    extensions = config["sphinx"]["local_extensions"]
+    extensions.update(dict.fromkeys(extensions, str(ROOT / "book" / "_ext")))
+    (folder / "_config.yml").write_text(yaml.safe_dump(config))
+    done = subprocess.run(
+        [Path(sys.executable).with_name("jupyter-book"), "build", ROOT, "-W", "-n", "--keep-going",
+         "-q", "--config", folder / "_config.yml", "--path-output", folder],
+        capture_output=True, text=True,
+    )
+    (folder / "errors.txt").write_text(done.stderr if done.returncode else "")
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory):
+    """The folder of the built book; SST_TUTORIAL_SITE names one that is there already."""
+    if named := os.environ.get("SST_TUTORIAL_SITE"):
+        return Path(named).resolve()
+    # Workers of pytest-xdist have a folder each below one that they share.
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    folder = shared / "site"
+    with FileLock(f"{folder}.lock"):
+        if not folder.exists():
+            folder.mkdir()
+            build(folder)
+    assert (folder / "errors.txt").read_text() == ""
+    return folder / "_build" / "html"
