@@ -250,7 +250,12 @@ def _plan(base, change, seeds, seconds, steps, exam) -> Plan:
         exam = "moving" if settings.moving else "smooth" if settings.data else "simulated"
     if exam not in EXAMS or exam == "fine":
         raise ValueError(f"exam={exam!r}: choose one of {', '.join(set(EXAMS) - {'fine'})}")
-    told = {k: _name(v) if callable(v) else v for k, v in change.items()}
+    told = {}
+    for key, value in change.items():
+        if isinstance(value, dict):
+            told |= {f"{key}.{inner}": v for inner, v in value.items()}
+        else:
+            told[key] = _name(value) if callable(value) else value
     words = ", ".join(f"{key}={value}" for key, value in told.items())
     sources = {slot: _source(made) for slot, made in slots.items()}
     return Plan(name, settings, other, slots, words, len(told), sources, exam, asked)

@@ -270,7 +270,11 @@ class SuccessiveCorrections(nn.Module):
         return analysis[:, :days], increments, counts
 
     def numbers(self, x: Tensor, seen: Tensor, ocean: Tensor | None = None):
-        """Cells, days, noise, gain of every correction, each (n, b, 1, 1); b = 1, or B to adapt."""
+        """Cells, days, noise, gain of every correction, each (n, b, 1, 1); b = 1, or B to adapt.
+
+        x (B, T, H, W) in the units of the input, 0 where not observed; seen the same shape, 1 where
+        observed; ocean (B, H, W) bool or None as in `analyse`, of which only `motion` asks.
+        """
         numbers = torch.stack([self.log_cells, self.log_days, self.log_noise, self.log_gain])
         numbers = numbers[None]  # (1, 4, n)
         if self.tune is not None:

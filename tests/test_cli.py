@@ -131,8 +131,9 @@ def test_resume_refuses_what_contradicts(folder, run):
         (["--set", "network.name=unet"], "'unet'"),
     ):
         status, _, err = run("train", "--out", "new", "--resume", *words)
-        assert status == 2 and "needs the settings of the killed run" in err and text in err
-        assert err.count("\n") == 1
+        last = err.splitlines()[-1]  # before it, a warning of mixed precision on a CPU
+        assert status == 2 and "needs the settings of the killed run" in last and text in last
+        assert "Traceback" not in err
 
 
 def test_overwrite(folder, run):
@@ -399,6 +400,7 @@ def test_train_does_not_replace_a_run_unasked(folder, run, trained):
     (folder / "new").mkdir()
     for name in ("settings.json", "checkpoint.safetensors", "weights.safetensors"):
         (folder / "new" / name).write_text("hours of work")
+    (folder / "new" / "settings.json").write_text(json.dumps(as_dict(settings_of("quick"))))
     status, _, err = run("train", "--out", "new")
     assert status == 2 and trained == []
     assert "add --overwrite or --resume" in err and err.count("\n") == 1

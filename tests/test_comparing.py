@@ -62,8 +62,9 @@ def trained(monkeypatch):
 def test_several_changes_are_told_and_a_list_is_one(base, trained, capsys):
     compare(base, {"network.patch_size": [1, 4, 8]}, seeds=1, steps=1)
     assert "at once" not in capsys.readouterr().out
-    compare(base, {"lr": 1e-3, "network.spatial_depth": 2}, seeds=1, steps=1)
-    assert "Several things change at once (lr=0.001, network.spatial" in capsys.readouterr().out
+    compare(base, {"lr": 1e-3, "network": {"spatial_depth": 2}}, seeds=1, steps=1)
+    told = "Several things change at once (lr=0.001, network.spatial_depth=2)"
+    assert told in capsys.readouterr().out
 
 
 def test_two_real_runs(base, capsys):

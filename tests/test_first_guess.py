@@ -125,6 +125,18 @@ def test_gradients_reach_all_four_numbers():
         assert parameter.grad.isfinite().all() and (parameter.grad != 0).all(), name
 
 
+def test_the_four_numbers_are_those_of_the_start_and_of_each_month_if_they_adapt():
+    x, observed = gappy()
+    corrections = SuccessiveCorrections(iterations=3)
+    cells, days, noise, gain = (n[:, 0, 0, 0] for n in corrections.numbers(x, observed.float()))
+    torch.testing.assert_close(cells, torch.tensor([24.0, 24.0**0.5, 1.0]))
+    torch.testing.assert_close(days[[0, -1]].log().diff(), torch.tensor([-2.0]))
+    torch.testing.assert_close(noise.log(), torch.full((3,), -0.5))
+    torch.testing.assert_close(gain.log(), torch.full((3,), 0.4))
+    of_each = adapting().numbers(x, observed.float())
+    assert all(n.shape[1:] == (len(x), 1, 1) for n in of_each)
+
+
 def test_too_few_iterations_are_refused():
     with pytest.raises(ValueError, match="iterations must be at least 3, got 2"):
         SuccessiveCorrections(iterations=2)

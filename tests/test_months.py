@@ -253,8 +253,8 @@ def test_some_samples_of_a_batch():
         part = batch[index]
         assert len(part) == 2
         for field in dataclasses.fields(Batch):
-            if field.name == "wanted":  # the whole month
-                assert part.wanted is batch.wanted is None
+            if getattr(batch, field.name) is None:  # the whole month is asked, no truth of days
+                assert field.name in ("wanted", "truth") and getattr(part, field.name) is None
             else:
                 assert torch.equal(getattr(part, field.name), getattr(batch, field.name)[samples])
         wanted = torch.eye(4, 31, dtype=torch.bool)

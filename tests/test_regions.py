@@ -301,7 +301,7 @@ def test_a_failed_beginning_leaves_nothing(sea, tmp_path, monkeypatch):
 def client():
     distributed = pytest.importorskip("distributed", reason="needs the extra cluster")
     cluster = distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50
+        n_workers=2, threads_per_worker=1, dashboard_address=":0", silence_logs=50
     )
     with cluster, distributed.Client(cluster) as client:
         yield client
@@ -389,16 +389,27 @@ def test_a_month_without_observation_is_told(folder, capsys):
     assert "no observation in 2001-02: " in capsys.readouterr().err
 
 
-@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="a kill that nobody can hear")
-def test_a_killed_command_is_gone_on_with(folder, capsys):
-    """In a process of its own, slowed down, and killed once a month is marked."""
+def test_the_command_shares_the_work(folder, capsys):
+    pytest.importorskip("distributed", reason="needs the extra cluster")
+    assert cli.main([*WORDS, "alone.zarr"]) == cli.main([*WORDS, "two.zarr", "--workers", "2"]) == 0
+    assert "two.zarr: 4 month(s)" in capsys.readouterr().out
+    with xr.open_zarr("alone.zarr") as alone, xr.open_zarr("two.zarr") as two:
+        agree(two.compute(), alone.compute())
+
+
+@pytest.mark.parametrize("stop", ["SIGKILL", "SIGINT"])
+def test_a_stopped_command_is_gone_on_with(folder, capsys, stop):
+    """In a process of its own, slowed down, and stopped once a month is marked."""
+    if not hasattr(signal, stop):
+        pytest.skip(f"no {stop} on this system")
     slow = (
         "import time, sst_tutorial.store as s; old = s._written\n"
         "s._written = lambda *a: (time.sleep(0.5), old(*a))[1]\n"
         "import sys; from sst_tutorial.cli import main; sys.exit(main(sys.argv[1:]))"
     )
     words = [sys.executable, "-c", slow, *WORDS, "maps.zarr"]
-    child = subprocess.Popen(words, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    child = subprocess.Popen(words, env=environment, stderr=subprocess.PIPE, text=True)
     try:
         for _ in range(600):
             time.sleep(0.1)
@@ -406,9 +417,13 @@ def test_a_killed_command_is_gone_on_with(folder, capsys):
                 with xr.open_zarr("maps.zarr") as found:
                     if found["made"].values.any():
                         break
+        child.send_signal(getattr(signal, stop))
+        told = child.communicate(timeout=60)[1]
     finally:
         child.kill()
-        child.wait()
+    if stop == "SIGINT":
+        assert child.returncode == 130 and "sst-tutorial: interrupted" in told
+        assert "Traceback" not in told
     with xr.open_zarr("maps.zarr") as found:
         made = int(found["made"].sum())
     assert 1 <= made < 4

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import subprocess
 
 import pytest
@@ -54,7 +55,7 @@ def test_results_appear_whole_or_not_at_all(tmp_path, monkeypatch):
     write_results({"a": 1}, path)
     with pytest.raises(TypeError):
         write_results({"a": object()}, path)
-    monkeypatch.setattr(type(path), "replace", lambda *_: (_ for _ in ()).throw(OSError("full")))
+    monkeypatch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(OSError("full")))
     with pytest.raises(OSError, match="full"):
         write_results({"a": 2}, path)
     assert read(path) == {"a": 1}

@@ -39,11 +39,16 @@ def answer_3(x, hidden):
     return bool(x.mean().abs() < 1)
 # 3 wrong | not on another
 def answer_3(x, hidden):
-    return bool(x[~hidden].mean() < 1)  # no absolute value
+    return bool(x[~hidden].mean() < 1 and x[~hidden].std() < 5)  # no absolute value
+# 3 wrong | not on another
+def answer_3(x, hidden):
+    return bool(x[~hidden].mean().abs() < 1)  # no spread
 # 3 right
 def answer_3(x, hidden):
     seen_of_x = (~hidden).float()
-    return bool(-1 < (x * seen_of_x).sum() / seen_of_x.sum() < 1)
+    mean = (x * seen_of_x).sum() / seen_of_x.sum()
+    spread = ((x - mean).square() * seen_of_x).sum() / seen_of_x.sum()
+    return bool(-1 < mean < 1 and spread < 25)
 # 4 wrong | wrong in
 def answer_4(m):
     m.spatial_pe.rows.zero_()

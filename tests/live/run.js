@@ -1,0 +1,13 @@
+// Reconstructs in node what the page reconstructs in a browser: a case as JSON in, maps as JSON out.
+const live = require("node:path").join(__dirname, "..", "..", "book", "_static", "live");
+for (const name of ["matrix", "first_guess", "engine"]) require(`${live}/${name}.js`);
+const { net: name, size, anomaly, seen, ocean, asked, times } = JSON.parse(require("node:fs").readFileSync(0, "utf8"));
+require(`${live}/${name}.js`);
+const net = globalThis.oceanEngine.load(globalThis.oceanData[name]);
+let maps;
+const ms = Array.from({ length: times }, () => {
+  const start = performance.now();
+  maps = globalThis.oceanEngine.reconstruct(net, anomaly, seen, ocean, asked, size);
+  return performance.now() - start;
+});
+console.log(JSON.stringify({ ms, ...Object.fromEntries(Object.entries(maps).map(([key, map]) => [key, [...map]])) }));
