@@ -1,0 +1,244 @@
+// The page "Under your own clouds": a reader paints clouds, the engine answers. Without this script the page
+// shows a still picture. The scripts it needs come when it needs them, and from a disk too.
+(function () {
+  "use strict";
+  const HERE = document.currentScript.src.replace(/[^/]*$/, "");
+  const ANOMALY = { most: 2, colours: "#1c2058 #263aa6 #0c6bc4 #4f9bc6 #9fc3d2 #f1ecea #deb0a1 #cf7a5e #bb3f2f #8f1028 #540a1d" };
+  const ERROR = { most: 0.6, colours: "#3b0d58 #5a3d92 #8477b0 #b4abd2 #d9d9ea #f7f7f6 #fddfb6 #fcb866 #e28a20 #b85a08 #8a4407" };
+  const CLOUD = [140, 147, 156];
+  const app = document.getElementById("live");
+  const at = (name) => app.querySelector(`[data-live="${name}"]`);
+  const state = { sea: null, noise: null, cursor: [16, 16], nets: {}, answer: null, turn: 0 };
+  for (const scale of [ANOMALY, ERROR]) {
+    scale.stops = scale.colours.split(" ").map((c) => [1, 3, 5].map((i) => parseInt(c.slice(i, i + 2), 16)));
+  }
+
+  // ---- what is loaded ----
+
+  function script(name) {
+    return new Promise((done, failed) => {
+      const tag = Object.assign(document.createElement("script"), { src: `${HERE}${name}.js`, onload: done });
+      tag.onerror = () => failed(new Error(`${name}.js could not be loaded`));
+      document.head.append(tag);
+    });
+  }
+
+  async function engine() {
+    for (const name of ["matrix", "first_guess", "engine"]) if (!globalThis.oceanEngine) await script(name);
+  }
+
+  async function network(name) {
+    if (!state.nets[name]) {
+      if (!globalThis.oceanData?.[name]) await script(name);
+      state.nets[name] = globalThis.oceanEngine.load(globalThis.oceanData[name]);
+    }
+    return state.nets[name];
+  }
+
+  function chance(seed) { // uniform numbers that are the same on every visit (mulberry32)
+    return () => {
+      let t = (seed += 0x6d2b79f5);
+      t = Math.imul(t ^ (t >>> 15), t | 1);
+      t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+      return (((t ^ (t >>> 14)) >>> 0) + 0.5) / 4294967296;
+    };
+  }
+
+  async function openSea(name) {
+    await engine();
+    if (!globalThis.oceanData?.[name]) await script(name);
+    const { bytes, halves } = globalThis.oceanEngine, file = globalThis.oceanData[name], bits = bytes(file.clouds);
+    const sea = { ...file, truth: halves(file.truth), pixels: file.H * file.W };
+    sea.stored = Uint8Array.from({ length: sea.truth.length }, (_, i) => (bits[i >> 3] >> (i & 7)) & 1);
+    sea.cloudy = sea.stored.slice();
+    const draw = chance(7);
+    state.noise = Float32Array.from(sea.truth, () => Math.sqrt(-2 * Math.log(draw())) * Math.cos(2 * Math.PI * draw()));
+    state.sea = sea;
+    // ocean-1 learned month means alone.
+    const day = at("question").querySelector('[value="day"]');
+    day.disabled = sea.network === "ocean-1";
+    if (day.disabled) at("question").value = "month";
+    const { gaussian, firstGuess, mean } = sea.rmse;
+    at("typical").textContent = `This month is the middle one of ${sea.drawn} by what the network gains. Over all of them, with 0.3 K of noise, ` +
+      `the month mean is wrong by ${gaussian} K (one Gaussian), ${firstGuess} K (first guess) and ${mean} K (network).`;
+    forget();
+  }
+
+  // ---- what is drawn ----
+
+  function colour(value, scale) {
+    const place = Math.min(Math.max((value / scale.most + 1) / 2, 0), 1) * (scale.stops.length - 1);
+    const low = Math.min(Math.floor(place), scale.stops.length - 2), part = place - low;
+    return scale.stops[low].map((c, i) => c + part * (scale.stops[low + 1][i] - c));
+  }
+
+  function draw(canvas, H, W, pixel) { // row 0 is the south
+    canvas.width = W;
+    canvas.height = H;
+    const paper = canvas.getContext("2d"), image = paper.createImageData(W, H);
+    for (let p = 0; p < H * W; p++) {
+      const to = ((H - 1 - Math.floor(p / W)) * W + (p % W)) * 4;
+      image.data.set([...pixel(p), 255], to);
+    }
+    paper.putImageData(image, 0, 0);
+  }
+
+  const day = () => Number(at("day").value) - 1;
+  const byDay = () => at("question").value === "day";
+  const rms = (map, truth) => Math.sqrt(map.reduce((sum, v, p) => sum + (v - truth[p]) ** 2, 0) / map.length);
+
+  function truthAsked() {
+    const { truth, pixels, T } = state.sea;
+    if (byDay()) return truth.slice(day() * pixels, (day() + 1) * pixels);
+    return Float32Array.from({ length: pixels }, (_, p) => {
+      let sum = 0;
+      for (let t = 0; t < T; t++) sum += truth[t * pixels + p];
+      return sum / T;
+    });
+  }
+
+  function drawSky() {
+    const { H, W, truth, cloudy, pixels } = state.sea, noise = Number(at("noise").value), from = day() * pixels;
+    draw(at("sky"), H, W, (p) => (cloudy[from + p] ? CLOUD : colour(truth[from + p] + noise * state.noise[from + p], ANOMALY)));
+    if (document.activeElement === at("sky")) {
+      const paper = at("sky").getContext("2d"), [y, x] = state.cursor;
+      paper.fillStyle = "#000";
+      paper.fillRect(x - 1, H - 1 - y, 3, 1);
+      paper.fillRect(x, H - 2 - y, 1, 3);
+      paper.fillStyle = "#fff";
+      paper.fillRect(x, H - 1 - y, 1, 1);
+    }
+    const seen = cloudy.subarray(from, from + pixels).reduce((sum, c) => sum - c, pixels);
+    const all = cloudy.reduce((sum, c) => sum - c, cloudy.length);
+    at("day-says").textContent = `${day() + 1}`;
+    at("noise-says").textContent = `${noise.toFixed(2)} K`;
+    at("day").setAttribute("aria-valuetext", `day ${day() + 1} of ${state.sea.T}`);
+    at("noise").setAttribute("aria-valuetext", `${noise.toFixed(2)} kelvin`);
+    at("sky-says").textContent = `Day ${day() + 1}: ${percent(seen / pixels)} of the sea seen, ${percent(all / cloudy.length)} in the month.`;
+  }
+
+  const percent = (share) => `${Math.round(100 * share)} %`;
+
+  function forget() { // what was painted or asked has changed: the answer is no longer of it
+    state.answer = null;
+    state.turn++;
+    app.classList.add("stale");
+    at("status").textContent = "Press Reconstruct to see what each method makes of this sky.";
+    const { H, W } = state.sea, truth = truthAsked();
+    draw(at("truth"), H, W, (p) => colour(truth[p], ANOMALY));
+    for (const name of ["gaussian", "firstGuess", "mean", "error"]) draw(at(name), H, W, () => CLOUD);
+    for (const name of ["gaussian", "firstGuess", "mean"]) at(`${name}-rmse`).textContent = "–";
+    at("days").replaceChildren();
+    at("days-says").textContent = "";
+    drawSky();
+  }
+
+  function show(answer, took) {
+    const { H, W, T } = state.sea, truth = truthAsked();
+    for (const name of ["gaussian", "firstGuess", "mean"]) {
+      draw(at(name), H, W, (p) => colour(answer[name][p], ANOMALY));
+      at(`${name}-rmse`).textContent = `${rms(answer[name], truth).toFixed(3)} K`;
+    }
+    draw(at("error"), H, W, (p) => colour(answer.mean[p] - truth[p], ERROR));
+    app.classList.remove("stale");
+    const heard = new Array(T).fill(0), patches = answer.weights.length / T;
+    answer.weights.forEach((weight, i) => (heard[i % T] += weight / patches));
+    const most = Math.max(...heard);
+    at("days").replaceChildren(...heard.map((weight) => {
+      const bar = document.createElement("span");
+      bar.style.height = `${(100 * weight) / most}%`;
+      return bar;
+    }));
+    const loudest = [...heard.keys()].sort((a, b) => heard[b] - heard[a]).slice(0, 3);
+    at("days-says").textContent = `Heard most: ${loudest.map((t) => `day ${t + 1} (${percent(heard[t])})`).join(", ")}. Equal shares would be ${percent(1 / T)}.`;
+    at("status").textContent = `Done in ${Math.round(took)} ms. Error of the network ${rms(answer.mean, truth).toFixed(3)} K, ` +
+      `of its first guess ${rms(answer.firstGuess, truth).toFixed(3)} K, of one Gaussian ${rms(answer.gaussian, truth).toFixed(3)} K.`;
+  }
+
+  async function reconstruct() {
+    const turn = ++state.turn, sea = state.sea;
+    at("status").textContent = state.nets[sea.network] ? "Computing …" : "Fetching the network, 1.9 MB …";
+    at("go").setAttribute("aria-disabled", "true");
+    try {
+      const net = await network(sea.network);
+      await new Promise((shown) => setTimeout(shown, 30)); // let the line above be painted
+      if (turn !== state.turn) return; // the reader changed something meanwhile
+      const noise = Number(at("noise").value), size = { T: sea.T, H: sea.H, W: sea.W };
+      const seen = sea.cloudy.map((c) => 1 - c), anomaly = sea.truth.map((v, i) => v + noise * state.noise[i]);
+      const asked = Array.from({ length: sea.T }, (_, t) => !byDay() || t === day()), start = performance.now();
+      state.answer = globalThis.oceanEngine.reconstruct(net, anomaly, seen, new Uint8Array(sea.pixels).fill(1), asked, size);
+      show(state.answer, performance.now() - start);
+    } catch (error) {
+      at("status").textContent = `That did not work: ${error.message}.`;
+    } finally {
+      at("go").removeAttribute("aria-disabled");
+    }
+  }
+
+  // ---- what a reader does ----
+
+  function paint(row, col) {
+    const { H, W, T, pixels, cloudy } = state.sea, value = at("brush").value === "cloud" ? 1 : 0;
+    const days = at("where").value === "every" ? [...Array(T).keys()] : [day()];
+    for (let y = Math.max(row - 2, 0); y <= Math.min(row + 2, H - 1); y++) for (let x = Math.max(col - 2, 0); x <= Math.min(col + 2, W - 1); x++) {
+      if ((y - row) ** 2 + (x - col) ** 2 <= 5) for (const t of days) cloudy[t * pixels + y * W + x] = value;
+    }
+    if (state.answer || !app.classList.contains("stale")) forget();
+    else { state.turn++; drawSky(); }
+  }
+
+  function underPointer(event) {
+    const box = at("sky").getBoundingClientRect(), { H, W } = state.sea;
+    const col = Math.floor(((event.clientX - box.left) / box.width) * W);
+    const row = H - 1 - Math.floor(((event.clientY - box.top) / box.height) * H);
+    return [Math.min(Math.max(row, 0), H - 1), Math.min(Math.max(col, 0), W - 1)];
+  }
+
+  function byKey(event) {
+    const steps = { ArrowUp: [1, 0], ArrowDown: [-1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
+    const { H, W, cloudy, pixels } = state.sea, [row, col] = state.cursor;
+    if (steps[event.key]) {
+      const [dy, dx] = steps[event.key];
+      state.cursor = [Math.min(Math.max(row + dy, 0), H - 1), Math.min(Math.max(col + dx, 0), W - 1)];
+      drawSky();
+    } else if (event.key === " " || event.key === "Enter") paint(row, col);
+    else return;
+    event.preventDefault();
+    const [y, x] = state.cursor;
+    at("spoken").textContent = `Row ${y + 1}, column ${x + 1}: ${cloudy[day() * pixels + y * W + x] ? "cloud" : "clear"}.`;
+  }
+
+  function all(value) { // the whole month as it was stored, or clear
+    const { sea } = state;
+    sea.cloudy.set(value ?? sea.stored);
+    forget();
+  }
+
+  function listen() {
+    const sky = at("sky");
+    sky.addEventListener("pointerdown", (event) => { sky.setPointerCapture(event.pointerId); paint(...(state.cursor = underPointer(event))); });
+    sky.addEventListener("pointermove", (event) => event.buttons && paint(...(state.cursor = underPointer(event))));
+    sky.addEventListener("keydown", byKey);
+    for (const name of ["focus", "blur"]) sky.addEventListener(name, drawSky);
+    at("sea").onchange = () => openSea(at("sea").value).catch(failed);
+    at("question").onchange = forget;
+    at("noise").oninput = forget;
+    at("day").oninput = () => (byDay() ? forget() : drawSky());
+    at("go").onclick = () => at("go").getAttribute("aria-disabled") || reconstruct();
+    at("stored").onclick = () => all();
+    at("clear").onclick = () => all(new Uint8Array(state.sea.cloudy.length));
+  }
+
+  function failed(error) {
+    at("status").textContent = `That did not work: ${error.message}.`;
+  }
+
+  for (const [name, scale] of [["anomaly-bar", ANOMALY], ["error-bar", ERROR]]) {
+    at(name).style.background = `linear-gradient(to right, ${scale.colours.split(" ").join(", ")})`;
+  }
+  openSea("quiet").then(() => {
+    listen();
+    app.hidden = false;
+    for (const still of document.querySelectorAll(".live-still")) still.hidden = true;
+  });
+})();
