@@ -4,7 +4,7 @@ August.
 What may learn and how fast is chosen on July, by weights that learned from June alone and never saw
 a day of August. Then August is opened once, with everything frozen, for three seeds.
 
-    python experiments/checks/fine_tuning.py --from ocean-2     # 20 minutes on two cores
+    python experiments/checks/fine_tuning.py     # 20 minutes on two cores
 
 writes experiments/results/fine_tuning.json. It needs the shared data. Runs that are done (in
 runs/fine_tuning) are not repeated. Chapter *Teach it your sea*.
@@ -53,7 +53,7 @@ def log_of(name):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--from", dest="start", default="ocean-2")
+    parser.add_argument("--from", dest="start", default="ocean-2-preview")
     start = parser.parse_args().start
     warnings.simplefilter("ignore")
     daily = open_sst(data_file(FILE))

@@ -3,12 +3,12 @@
 (function () {
   "use strict";
   const HERE = document.currentScript.src.replace(/[^/]*$/, "");
-  const ANOMALY = { most: 2, colours: "#1c2058 #263aa6 #0c6bc4 #4f9bc6 #9fc3d2 #f1ecea #deb0a1 #cf7a5e #bb3f2f #8f1028 #540a1d" };
-  const ERROR = { most: 0.6, colours: "#3b0d58 #5a3d92 #8477b0 #b4abd2 #d9d9ea #f7f7f6 #fddfb6 #fcb866 #e28a20 #b85a08 #8a4407" };
+  const ANOMALY = { colours: "#212a62 #234ab3 #267bba #65a2bc #b0c5cd #f1ecec #ddb6aa #cd7f65 #ba482e #921228 #560e1e" };
+  const ERROR = { colours: "#3c0f63 #613d93 #8c80b5 #b7b1d5 #dadcec #f6f6f7 #fde2bb #fdbd6e #e78f27 #c0640a #934607" };
   const CLOUD = [140, 147, 156];
   const app = document.getElementById("live");
   const at = (name) => app.querySelector(`[data-live="${name}"]`);
-  const state = { sea: null, noise: null, cursor: [16, 16], nets: {}, answer: null, turn: 0 };
+  const state = { sea: null, noise: null, cursor: [16, 16], nets: {}, turn: 0 };
   for (const scale of [ANOMALY, ERROR]) {
     scale.stops = scale.colours.split(" ").map((c) => [1, 3, 5].map((i) => parseInt(c.slice(i, i + 2), 16)));
   }
@@ -47,6 +47,7 @@
   async function openSea(name) {
     await engine();
     if (!globalThis.oceanData?.[name]) await script(name);
+    if (at("sea").value !== name) return; // the reader has chosen again
     const { bytes, halves } = globalThis.oceanEngine, file = globalThis.oceanData[name], bits = bytes(file.clouds);
     const sea = { ...file, truth: halves(file.truth), pixels: file.H * file.W };
     sea.stored = Uint8Array.from({ length: sea.truth.length }, (_, i) => (bits[i >> 3] >> (i & 7)) & 1);
@@ -54,11 +55,16 @@
     const draw = chance(7);
     state.noise = Float32Array.from(sea.truth, () => Math.sqrt(-2 * Math.log(draw())) * Math.cos(2 * Math.PI * draw()));
     state.sea = sea;
+    ANOMALY.most = sea.most; // the same for every sky and method of a sea
+    ERROR.most = sea.most / 3;
+    for (const [name, { most }] of [["anomaly-ends", ANOMALY], ["error-ends", ERROR]]) {
+      at(name).replaceChildren(...[`−${most}`, "0", `+${most}`].map((end) => Object.assign(document.createElement("span"), { textContent: end })));
+    }
     // ocean-1 learned month means alone.
     const day = at("question").querySelector('[value="day"]');
     day.disabled = sea.network === "ocean-1";
     if (day.disabled) at("question").value = "month";
-    const { gaussian, firstGuess, mean } = sea.rmse;
+    const [gaussian, firstGuess, mean] = ["gaussian", "firstGuess", "mean"].map((key) => sea.rmse[key].toFixed(3));
     at("typical").textContent = `This month is the middle one of ${sea.drawn} by what the network gains. Over all of them, with 0.3 K of noise, ` +
       `the month mean is wrong by ${gaussian} K (one Gaussian), ${firstGuess} K (first guess) and ${mean} K (network).`;
     forget();
@@ -120,9 +126,7 @@
   const percent = (share) => `${Math.round(100 * share)} %`;
 
   function forget() { // what was painted or asked has changed: the answer is no longer of it
-    state.answer = null;
     state.turn++;
-    app.classList.add("stale");
     at("status").textContent = "Press Reconstruct to see what each method makes of this sky.";
     const { H, W } = state.sea, truth = truthAsked();
     draw(at("truth"), H, W, (p) => colour(truth[p], ANOMALY));
@@ -140,7 +144,6 @@
       at(`${name}-rmse`).textContent = `${rms(answer[name], truth).toFixed(3)} K`;
     }
     draw(at("error"), H, W, (p) => colour(answer.mean[p] - truth[p], ERROR));
-    app.classList.remove("stale");
     const heard = new Array(T).fill(0), patches = answer.weights.length / T;
     answer.weights.forEach((weight, i) => (heard[i % T] += weight / patches));
     const most = Math.max(...heard);
@@ -166,8 +169,9 @@
       const noise = Number(at("noise").value), size = { T: sea.T, H: sea.H, W: sea.W };
       const seen = sea.cloudy.map((c) => 1 - c), anomaly = sea.truth.map((v, i) => v + noise * state.noise[i]);
       const asked = Array.from({ length: sea.T }, (_, t) => !byDay() || t === day()), start = performance.now();
-      state.answer = globalThis.oceanEngine.reconstruct(net, anomaly, seen, new Uint8Array(sea.pixels).fill(1), asked, size);
-      show(state.answer, performance.now() - start);
+      const answer = globalThis.oceanEngine.reconstruct(net, anomaly, seen, new Uint8Array(sea.pixels).fill(1), asked, size);
+      state.last = { anomaly, seen, asked, answer }; // for the test
+      show(answer, performance.now() - start);
     } catch (error) {
       at("status").textContent = `That did not work: ${error.message}.`;
     } finally {
@@ -183,8 +187,14 @@
     for (let y = Math.max(row - 2, 0); y <= Math.min(row + 2, H - 1); y++) for (let x = Math.max(col - 2, 0); x <= Math.min(col + 2, W - 1); x++) {
       if ((y - row) ** 2 + (x - col) ** 2 <= 5) for (const t of days) cloudy[t * pixels + y * W + x] = value;
     }
-    if (state.answer || !app.classList.contains("stale")) forget();
-    else { state.turn++; drawSky(); }
+  }
+
+  function stroke(event) { // a fast hand skips cells: paint those between, too
+    const [row, col] = state.cursor, [toRow, toCol] = underPointer(event);
+    const steps = Math.max(Math.abs(toRow - row), Math.abs(toCol - col), 1);
+    for (let i = 1; i <= steps; i++) paint(Math.round(row + ((toRow - row) * i) / steps), Math.round(col + ((toCol - col) * i) / steps));
+    state.cursor = [toRow, toCol];
+    forget();
   }
 
   function underPointer(event) {
@@ -201,14 +211,16 @@
       const [dy, dx] = steps[event.key];
       state.cursor = [Math.min(Math.max(row + dy, 0), H - 1), Math.min(Math.max(col + dx, 0), W - 1)];
       drawSky();
-    } else if (event.key === " " || event.key === "Enter") paint(row, col);
-    else return;
+    } else if (event.key === " " || event.key === "Enter") {
+      paint(row, col);
+      forget();
+    } else return;
     event.preventDefault();
     const [y, x] = state.cursor;
     at("spoken").textContent = `Row ${y + 1}, column ${x + 1}: ${cloudy[day() * pixels + y * W + x] ? "cloud" : "clear"}.`;
   }
 
-  function all(value) { // the whole month as it was stored, or clear
+  function all(value) { // the whole month: as it was stored, or as given
     const { sea } = state;
     sea.cloudy.set(value ?? sea.stored);
     forget();
@@ -216,8 +228,8 @@
 
   function listen() {
     const sky = at("sky");
-    sky.addEventListener("pointerdown", (event) => { sky.setPointerCapture(event.pointerId); paint(...(state.cursor = underPointer(event))); });
-    sky.addEventListener("pointermove", (event) => event.buttons && paint(...(state.cursor = underPointer(event))));
+    sky.addEventListener("pointerdown", (event) => { sky.setPointerCapture(event.pointerId); state.cursor = underPointer(event); stroke(event); });
+    sky.addEventListener("pointermove", (event) => event.buttons && stroke(event));
     sky.addEventListener("keydown", byKey);
     for (const name of ["focus", "blur"]) sky.addEventListener(name, drawSky);
     at("sea").onchange = () => openSea(at("sea").value).catch(failed);
@@ -226,6 +238,7 @@
     at("day").oninput = () => (byDay() ? forget() : drawSky());
     at("go").onclick = () => at("go").getAttribute("aria-disabled") || reconstruct();
     at("stored").onclick = () => all();
+    at("cover").onclick = () => all(new Uint8Array(state.sea.cloudy.length).fill(1));
     at("clear").onclick = () => all(new Uint8Array(state.sea.cloudy.length));
   }
 
@@ -236,9 +249,11 @@
   for (const [name, scale] of [["anomaly-bar", ANOMALY], ["error-bar", ERROR]]) {
     at(name).style.background = `linear-gradient(to right, ${scale.colours.split(" ").join(", ")})`;
   }
-  openSea("quiet").then(() => {
+  app.state = state;
+  // Some browsers keep what was chosen before a reload. Where this fails, the still picture stays.
+  openSea(at("sea").value).then(() => {
     listen();
     app.hidden = false;
     for (const still of document.querySelectorAll(".live-still")) still.hidden = true;
-  });
+  }, () => {});
 })();

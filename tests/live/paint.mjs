@@ -1,0 +1,73 @@
+// Uses the page as a reader does, from the disk, and prints what came of it: node paint.mjs PAGE [SCREENSHOTS]
+import { createRequire } from "node:module";
+const require = createRequire(new URL("../website/check.mjs", import.meta.url));
+const puppeteer = require("puppeteer-core").default ?? require("puppeteer-core");
+
+const [page, shots] = process.argv.slice(2);
+const browser = await puppeteer.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox"] });
+const tab = await browser.newPage();
+const faults = [];
+tab.on("console", (m) => ["error", "warn"].includes(m.type()) && faults.push(m.text()));
+tab.on("pageerror", (e) => faults.push(String(e)));
+tab.on("requestfailed", (r) => faults.push(r.url()));
+const part = (name) => `[data-live="${name}"]`;
+const text = (name) => tab.$eval(part(name), (e) => e.textContent);
+
+async function reconstruct() {
+  await tab.click(part("go"));
+  await tab.waitForFunction(() => /Done|not work/.test(document.querySelector('[data-live="status"]').textContent), { timeout: 60000 });
+  const last = await tab.$eval("#live", (app) => {
+    const { anomaly, seen, asked, answer } = app.state.last;
+    return { anomaly: [...anomaly], seen: [...seen], asked, mean: [...answer.mean], firstGuess: [...answer.firstGuess] };
+  });
+  return { ...last, status: await text("status"), net: await tab.$eval("#live", (app) => app.state.sea.network) };
+}
+
+async function shot(name, width, scheme) {
+  if (!shots) return;
+  await tab.setViewport({ width, height: 900, isMobile: width < 600, hasTouch: width < 600 });
+  await tab.emulateMediaFeatures([{ name: "prefers-color-scheme", value: scheme }]);
+  await new Promise((done) => setTimeout(done, 300));
+  await tab.screenshot({ path: `${shots}/${name}.png`, fullPage: true });
+}
+
+await tab.setViewport({ width: 1400, height: 900 });
+await tab.goto(`file://${page}`);
+await tab.waitForSelector("#live:not([hidden])");
+const before = await text("sky-says");
+const fetched = await tab.evaluate(() => performance.getEntriesByType("resource").map((r) => r.name).filter((n) => /ocean-/.test(n)));
+// The mouse draws a cloud from corner to corner, on every day.
+await tab.$eval(part("sky"), (e) => e.scrollIntoView({ block: "center" }));
+const box = await (await tab.$(part("sky"))).boundingBox();
+await tab.mouse.move(box.x + 5, box.y + 5);
+await tab.mouse.down();
+await tab.mouse.move(box.x + box.width - 5, box.y + box.height - 5, { steps: 40 });
+await tab.mouse.up();
+const painted = await text("sky-says");
+const runs = [await reconstruct()];
+await shot("wide-light", 1400, "light");
+// The keyboard wipes clouds away on one day; the sea that moves answers for that day.
+await tab.select(part("sea"), "moving");
+await tab.waitForFunction(() => document.getElementById("live").state.sea.network !== "ocean-1");
+await tab.select(part("question"), "day");
+await tab.select(part("brush"), "clear");
+await tab.select(part("where"), "this");
+await tab.focus(part("sky"));
+await tab.keyboard.press("ArrowUp");
+await tab.keyboard.press("Space");
+const spoken = await text("spoken");
+runs.push(await reconstruct());
+await shot("wide-dark", 1400, "dark");
+// A phone: the page loads anew, and a finger draws.
+await tab.setViewport({ width: 390, height: 844, isMobile: true, hasTouch: true });
+await tab.reload();
+await tab.waitForSelector("#live:not([hidden])");
+await tab.$eval(part("sky"), (e) => e.scrollIntoView({ block: "center" }));
+const spot = await (await tab.$(part("sky"))).boundingBox();
+await tab.touchscreen.tap(spot.x + spot.width / 2, spot.y + spot.height / 5);
+const tapped = await tab.$eval("#live", ({ state: { sea } }) => sea.cloudy.reduce((n, c, i) => n + c - sea.stored[i], 0));
+runs.push(await reconstruct());
+const overflow = await tab.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+await shot("phone-dark", 390, "dark");
+console.log(JSON.stringify({ faults, before, painted, spoken, tapped, fetched, overflow, runs }));
+await browser.close();
