@@ -112,16 +112,17 @@ def still() -> Path:
     truth, hidden = stored("quiet")
     noisy = truth + NOISE * np.random.default_rng(SEED).standard_normal(truth.shape, np.float32)
     maps = estimates("ocean-1", *(torch.from_numpy(a)[None] for a in (noisy, ~hidden)))
-    sky = np.where(hidden[DAYS // 2], np.nan, noisy[DAYS // 2])
+    clearest = hidden.mean((1, 2)).argmin()
+    sky = np.where(hidden[clearest], np.nan, noisy[clearest])
     most = SEAS["quiet"][2]
-    panels = {"One day under clouds": sky, "The network's month": maps["mean"][0].numpy(),
+    panels = {"One day": sky, "The month, filled": maps["mean"][0].numpy(),
               "The true month": truth.mean(0)}  # fmt: skip
-    figure, axes = plt.subplots(1, 3, figsize=(9, 3.4), layout="constrained")
+    figure, axes = plt.subplots(1, 3, figsize=(6, 2.2), layout="constrained")
     for ax, (title, field) in zip(axes, panels.items(), strict=True):
         image = ax.imshow(field, cmocean.cm.balance, vmin=-most, vmax=most, origin="lower")
         ax.set(title=title, xticks=[], yticks=[], facecolor="#8c939c")
     figure.colorbar(image, ax=axes, label="anomaly (K)")
-    figure.savefig(HERE / "still.png", dpi=110)
+    figure.savefig(HERE / "still.png", dpi=165)
     return HERE / "still.png"
 
 

@@ -8,16 +8,14 @@ import notebooks
 import pytest
 
 PAGE = (Path(__file__).parents[1] / "book" / "paths.md").read_text(encoding="utf-8")
-ANNOUNCED = re.compile(r"\*\*Reading:\*\* (\d+) minutes(?:, and (\d+) more for the exercises)?")
-ROW = re.compile(
-    r"\| (\d+): \[(.+?)\]\(chapters/(\w+)\.ipynb\) \| (\d+) \| ([\d?–]+) \| (.+) \|"
-)
-SUM = re.compile(r"\| \*\*Sum\*\* \| \*\*(\d+)\*\* \| \*\*(\d+)\*\* \| \*\*(\d+) minutes\*\* \|")
-TABLES = [t for t in re.findall(r"(?:^\|.*\n)+", PAGE, flags=re.M) if "| Reading |" in t]
+ANNOUNCED = re.compile(r"\*\*Reading:\*\* (\d+) minutes, and (\d+) more for the exercises")
+ROW = re.compile(r"\| (\d+): \[(.+?)\]\(chapters/(\w+)\.ipynb\) \| (\d+)(?: \+ (\d+))? \| (.+) \|")
+SUM = re.compile(r"\| \*\*Sum\*\* \| \*\*(\d+) \+ (\d+)\*\* \| \*\*(\d+) minutes\*\* \|")
+TABLES = [t for t in re.findall(r"(?:^\|.*\n)+", PAGE, flags=re.M) if "| Minutes |" in t]
 
 
 def chapter(name):
-    """(number, title, minutes to read, minutes of the exercises or None, headings)."""
+    """(number, title, minutes to read, minutes of the exercises, headings)."""
     path = notebooks.CHAPTERS / f"{name}.ipynb"
     notebook = nbformat.read(path, as_version=4)
     text = "\n".join(c.source for c in notebook.cells if c.cell_type == "markdown")
@@ -25,7 +23,7 @@ def chapter(name):
     heads = [h for level in (2, 3) for h in notebooks.headings(notebook, level)]
     title = notebooks.headings(notebook, 1)[0]
     number = notebooks.chapters().index(path) + 1
-    return number, title, int(reading), exercises and int(exercises), heads
+    return number, title, int(reading), int(exercises), heads
 
 
 @pytest.mark.parametrize("table", TABLES, ids=range(len(TABLES)))
@@ -37,10 +35,9 @@ def test_minutes_are_those_of_the_chapters_and_add_up(table):
         announced = chapter(name)
         assert (int(number), title, int(reading)) == announced[:3], f"{name} says {announced[:4]}"
         read += int(reading)
-        if exercises != "–":
-            says = "?" if announced[3] is None else str(announced[3])
-            assert exercises == says, f"{name} announces {says} minutes for its exercises"
-            done += announced[3] or 0
+        if exercises:
+            assert int(exercises) == announced[3], f"{name} says {announced[:4]}"
+            done += int(exercises)
     assert SUM.search(table).groups() == (str(read), str(done), str(read + done))
 
 
@@ -51,12 +48,6 @@ def test_the_first_table_repeats_the_sums():
         section = re.split(r"^## ", PAGE, flags=re.M)
         own = [s for s in section if s.splitlines()[0].lower().replace(" ", "-") == anchor]
         assert SUM.search(own[0])[3] == minutes, anchor
-
-
-def test_chapters_without_announced_exercises_are_named():
-    found = [n for p in notebooks.chapters() for n, *_, x, _h in [chapter(p.stem)] if x is None]
-    told = re.search(r"today chapters? ([^)]*)\)", PAGE)
-    assert found == ([int(n) for n in re.findall(r"\d+", told[1])] if told else [])
 
 
 def test_sections_to_skip_exist():

@@ -89,7 +89,8 @@ def test_errors_against_the_truth():
 def test_a_file_of_a_sea_that_moves(tmp_path, monkeypatch):
     gappy, complete = tmp_path / "gappy.nc", tmp_path / "complete.nc"
     monkeypatch.setattr(moving_file, "DAYS", 3)
-    monkeypatch.setattr(sys, "argv", ["moving_file.py", str(gappy), str(complete), "--speed", "0.1"])
+    words = ["moving_file.py", str(gappy), str(complete), "--speed", "0.1"]
+    monkeypatch.setattr(sys, "argv", words)
     monkeypatch.setattr(
         moving_file, "moving_ocean",
         lambda **sea: _still(sea) if sea["speed"] == 0.1 else pytest.fail("speed is lost"),

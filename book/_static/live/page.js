@@ -60,6 +60,9 @@
     for (const [name, { most }] of [["anomaly-ends", ANOMALY], ["error-ends", ERROR]]) {
       at(name).replaceChildren(...[`−${most}`, "0", `+${most}`].map((end) => Object.assign(document.createElement("span"), { textContent: end })));
     }
+    // Begin on the clearest day: there a new cloud is seen.
+    const hidden = Array.from({ length: sea.T }, (_, t) => sea.stored.subarray(t * sea.pixels, (t + 1) * sea.pixels).reduce((a, b) => a + b));
+    at("day").value = hidden.indexOf(Math.min(...hidden)) + 1;
     // ocean-1 learned month means alone.
     const day = at("question").querySelector('[value="day"]');
     day.disabled = sea.network === "ocean-1";
