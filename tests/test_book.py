@@ -7,6 +7,7 @@ from pathlib import Path
 
 import nbformat
 import notebooks
+import numpy as np
 import pytest
 
 import sst_tutorial
@@ -335,3 +336,11 @@ def test_text_that_was_edited_during_a_run_is_kept(chapter, tmp_path, monkeypatc
         lambda cells: cells[7].update(source="SIZE = 4")))
     with pytest.raises(RuntimeError, match="changed while it ran"):
         notebooks.run(path)
+
+
+def test_memory_is_that_of_the_page_and_not_of_who_ran_it(tmp_path):
+    """A large program that runs a page is not a large page."""
+    held = np.ones(100_000_000)  # 0.8 GB
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("x = 1")])
+    _, memory = notebooks.execute(notebook, tmp_path / "small.ipynb")
+    assert 0.01 < memory < 0.5 and held[-1] == 1
