@@ -1,4 +1,4 @@
-"""The built book, made once for all tests that look at pages."""
+"""The built book, made once for all tests that look at pages; the package put back after each test."""
 
 import os
 import subprocess
@@ -43,3 +43,19 @@ def site(tmp_path_factory):
             build(folder)
     assert (folder / "errors.txt").read_text() == ""
     return folder / "_build" / "html"
+
+
+@pytest.fixture(autouse=True)
+def package_as_it_was():
+    """Undo what a page that a test executes sets in the package (`regions.REGION = 1`): on the same
+    process other tests follow."""
+    before = _constants()
+    yield
+    for (module, name), value in before.items():
+        if getattr(module, name) is not value:
+            setattr(module, name, value)
+
+
+def _constants():
+    modules = [m for name, m in list(sys.modules.items()) if name.startswith("sst_tutorial")]
+    return {(m, k): v for m in modules for k, v in list(vars(m).items()) if k.isupper()}
