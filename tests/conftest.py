@@ -1,4 +1,4 @@
-"""The built book, made once for all tests that look at pages; the package put back after each test."""
+"""The built book, made once for all tests that look at pages, and the package as it was."""
 
 import os
 import subprocess
