@@ -1,27 +1,15 @@
 """The project kit: its page shows what its commands printed, and its scripts count right."""
 
-import importlib.util
 import json
 import sys
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from test_checks import script
 
 from sst_tutorial.results import read_results
-
-FOLDER = Path(__file__).parents[1] / "experiments" / "checks"
-
-
-def script(name):
-    """A script as a module, without its `main` being called."""
-    spec = importlib.util.spec_from_file_location(f"check_{name}", FOLDER / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
 
 against_truth, judged_rows, moving_file, projects = map(
     script, ("against_truth", "judged_rows", "moving_file", "projects")
