@@ -455,7 +455,7 @@ class SpatioTemporalModel(nn.Module):
         seen = F.max_pool3d(valid, self.patch_size, self.patch_size).flatten(3).squeeze(1) > 0
         grid = shape[2] // Pt, shape[3] // Ph, shape[4] // Pw
         place = self.spatial_pe(*grid[1:])
-        x = self.mixer(x, self.temporal.pos(grid[0]), place, seen)
+        x = self.mixer(x, self.temporal.pos(grid[0]), place, seen, grid)
         return x, seen, place, None if self.daily_head is None else self.daily_head(x, grid)
 
     def _weigh(self, x, seen, place, days_mask=None, wanted=None):

@@ -38,21 +38,30 @@ class SpaceTime(nn.Module):
         # How loudly day and place are told: the marks are the sines of the other modules.
         self.loudness = nn.Parameter(torch.full((2, embed_dim), 0.1)) if blocks else None
 
-    def forward(self, x: Tensor, day: Tensor, place: Tensor, known: Tensor) -> Tensor:
+    def forward(self, x: Tensor, day: Tensor, place: Tensor, known: Tensor, grid) -> Tensor:
         """x (B, T'N, D) tokens -> the same shape; day (T', D) and place (N, D) are their marks.
 
         known: (B, T', N) bool, True = the token says something; nobody listens to the others.
+        grid: (T', H', W'), N = H'W'.
         """
         if self.loudness is None:
             return x
         T, N = len(day), len(place)
+        when, where = _positions(grid, x.device)  # (T', 1) days, (N, 2) rows and columns
         marks = self.loudness[0] * day[:, None] + self.loudness[1] * place  # (T', N, D)
         x = x.unflatten(1, (T, N)) + marks.to(x.dtype)  # (B, T', N, D)
         if torch.is_autocast_enabled(x.device.type):
             x = x.to(torch.get_autocast_dtype(x.device.type))
         for block in self.blocks:
-            x = block(x, known)
+            x = block(x, known, when, where)
         return x.flatten(1, 2)
+
+
+def _positions(grid, device) -> tuple[Tensor, Tensor]:
+    """Days (T', 1) and rows and columns (H'W', 2) of a grid of patches, counted from its middle:
+    half precision holds small numbers best."""
+    day, row, col = (torch.arange(n, device=device) - (n - 1) / 2 for n in grid)
+    return day[:, None], torch.cartesian_prod(row, col)
 
 
 class _Block(nn.Module):
@@ -69,44 +78,66 @@ class _Block(nn.Module):
             nn.Linear(2 * D, D, bias=False),
         )
 
-    def forward(self, x: Tensor, known: Tensor) -> Tensor:
-        """x (B, T', N, D), known (B, T', N)."""
-        x = x + self.over_days(x, known)
-        x = x + self.over_places(x, known)
+    def forward(self, x: Tensor, known: Tensor, when: Tensor, where: Tensor) -> Tensor:
+        """x (B, T', N, D), known (B, T', N), when (T', 1), where (N, 2)."""
+        x = x + self.over_days(x, known, when)
+        x = x + self.over_places(x, known, where)
         return x + self.mlp(x)
 
 
 class _Attention(nn.Module):
-    """Multi-head attention along an axis with a null key of value 0: who hears nothing that it
-    needs adds nothing, and a row without anything known stays what it was.
+    """Multi-head attention along an axis. Heads are near-sighted, but for the last one: the score
+    of a key at distance r loses (r / reach)^2 / 2, with a reach of 1, 2, 4, ... days or patches, a
+    Gaussian as in the corrections, whose width the data can overrule. A null key of value 0 stands
+    beside the query: who hears nothing that it needs adds nothing, and a row without anything known
+    stays what it was.
 
-    A mask would keep the fast kernels away. So the last number of each head is given away: 1 in all
-    queries, `UNHEARD` in the keys that say nothing, 0 in all others.
+    A mask or a table of biases would keep the fast kernels away. So the last numbers of each head
+    are given away: their product is the bias, and for keys that say nothing it is `UNHEARD`.
     """
 
     def __init__(self, D: int, heads: int, axis: int):
         super().__init__()
-        if D % heads or D == heads:
-            raise ValueError(f"heads={heads} does not divide embed_dim={D} into two or more each")
+        spare = {1: 4, 2: 5}[axis]  # numbers that the bias takes, see `_bias`
+        if D % heads or D // heads <= spare:
+            raise ValueError(
+                f"heads={heads} does not divide embed_dim={D} into more than {spare} numbers each"
+            )
         self.heads, self.axis = heads, axis
         self.norm = nn.LayerNorm(D, elementwise_affine=False)
         self.q, self.k, self.v, self.out = (nn.Linear(D, D, bias=False) for _ in range(4))
         self.null = nn.Parameter(torch.zeros(D))
+        sharp = 0.5 ** torch.arange(heads)  # 1 / reach; powers of 2 are exact in half precision
+        sharp[-1] = 0.0
+        self.register_buffer("sharp", sharp, persistent=False)
 
-    def forward(self, x: Tensor, known: Tensor) -> Tensor:
-        """x (B, T, N, D) attends along T (axis 1) or N (axis 2); known (B, T, N) bool."""
+    def forward(self, x: Tensor, known: Tensor, position: Tensor) -> Tensor:
+        """x (B, T, N, D) attends along T (axis 1) or N (axis 2); known (B, T, N) bool; position
+        (T or N, dims) of the tokens along that axis."""
         x = self.norm(x)
         d = x.shape[-1] // self.heads
-        last = torch.arange(x.shape[-1], device=x.device) % d == d - 1  # (D,)
+        q_bias, k_bias = self._bias(position, d)  # (T, 1, D) or (1, N, D)
+        number = torch.arange(x.shape[-1], device=x.device) % d  # (D,), of its head
+        taken = number >= d - position.shape[1] - 3
         silent = ~known[..., None]  # (B, T, N, 1)
-        q = self.q(x).masked_fill(last, math.sqrt(d))  # the score is divided by it
-        k = self.k(x).masked_fill(last, 0.0).masked_fill(last & silent, UNHEARD)
-        v = self.v(x).masked_fill(silent, 0.0)
-        null = self.null.masked_fill(last, 0.0).to(k.dtype)  # (D,)
+        q, k, v = self.q(x) / math.sqrt(d), self.k(x), self.v(x).masked_fill(silent, 0.0)
+        q = torch.where(taken, q_bias.to(q.dtype), q)
+        k = torch.where(taken, k_bias.to(k.dtype), k)
+        k = k.masked_fill(silent & (number == d - 1), UNHEARD)
+        null = self.null.masked_fill(taken, 0.0).to(k.dtype)  # (D,)
         null = null.expand_as(k.narrow(self.axis, 0, 1))
         k, v = torch.cat([k, null], self.axis), torch.cat([v, torch.zeros_like(null)], self.axis)
-        y = F.scaled_dot_product_attention(*(self._rows(a) for a in (q, k, v)))
+        y = F.scaled_dot_product_attention(*(self._rows(a) for a in (q, k, v)), scale=1.0)
         return self.out(y.transpose(1, 2).reshape(x.shape))
+
+    def _bias(self, position: Tensor, d: int) -> tuple[Tensor, Tensor]:
+        """Last numbers of queries and keys, whose product is -|a - b|^2 / 2 for positions a and b
+        in units of the reach: a b - b^2/2 - a^2/2, and one more that is free to say `UNHEARD`."""
+        at = position[:, None] * self.sharp[:, None]  # (L, heads, dims)
+        square, one = at.square().sum(-1, keepdim=True) / 2, torch.ones_like(at[..., :1])
+        ends = torch.cat([at, one, -square, one], -1), torch.cat([at, -square, one, 0 * one], -1)
+        ends = (F.pad(end, (d - end.shape[-1], 0)).flatten(1) for end in ends)  # (L, D) each
+        return tuple(end.unsqueeze(2 - self.axis) for end in ends)
 
     def _rows(self, x: Tensor) -> Tensor:
         """(B, T, N, D) -> (B, N heads, T, d) or (B T, heads, N, d), without a copy."""
