@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from sst_tutorial.model import SpatioTemporalModel, TemporalAttentionAggregator, sincos_table
-from sst_tutorial.space_time import DailyHead, Question, SpaceTime, _Attention
+from sst_tutorial.space_time import DailyHead, Question, SpaceTime, _Attention, _positions
 
 
 @pytest.fixture(autouse=True)
@@ -22,34 +22,40 @@ def loud(module):
     return module
 
 
-def tokens(B=2, T=4, N=3, D=8, share=0.6):
+def tokens(B=2, T=4, N=3, D=16, share=0.6):
     """x (B, TN, D), marks of day (T, D) and place (N, D), and known (B, T, N)."""
     known = torch.rand(B, T, N) < share
     return torch.randn(B, T * N, D), torch.randn(T, D), torch.randn(N, D), known
 
 
+def row(T=4, N=3):
+    """The grid of `tokens`: one row of N patches."""
+    return T, 1, N
+
+
 # ---------------------------------------------------------------- by definition
 
 
-def listen(module, line, known):
-    """What the tokens (L, D) of one line hear, one head and token after the other.
-
-    The last number of a head is no part of what is asked and said, see `_Attention`.
+def listen(module, line, known, position):
+    """What the tokens (L, D) of one line hear, one head and token after the other; position
+    (L, dims). The last numbers of a head are no part of what is asked and said, see `_Attention`.
     """
-    D = line.shape[1]
+    D, spare = line.shape[1], position.shape[1] + 3
     x = module.norm(line)
     q, k, v = module.q(x), module.k(x), module.v(x)  # (L, D) each
     heard = torch.zeros_like(line)
     for head in range(module.heads):
         first, end = head * D // module.heads, (head + 1) * D // module.heads
-        said, mine = slice(first, end - 1), slice(first, end)
+        said, mine = slice(first, end - spare), slice(first, end)
+        reach = math.inf if head == module.heads - 1 else 2.0**head
         for i in range(len(line)):
             scale = math.sqrt(end - first)
             shares = [torch.exp(q[i, said] @ module.null[said] / scale)]
             values = [torch.zeros_like(v[i, mine])]
             for j in range(len(line)):
                 if known[j]:
-                    shares.append(torch.exp(q[i, said] @ k[j, said] / scale))
+                    far = (position[i] - position[j]).square().sum() / reach**2
+                    shares.append(torch.exp(q[i, said] @ k[j, said] / scale - far / 2))
                     values.append(v[j, mine])
             total = sum(shares)
             heard[i, mine] = sum(s / total * v for s, v in zip(shares, values, strict=True))
@@ -58,11 +64,13 @@ def listen(module, line, known):
 
 @torch.no_grad()
 def test_blocks_are_their_definition():
-    B, T, N, D = 2, 4, 3, 8
-    mixer = loud(SpaceTime(D, blocks=2, heads=2)).double()
+    B, T, N, D = 2, 4, 6, 24
+    mixer = loud(SpaceTime(D, blocks=2, heads=3)).double()
     x, day, place, known = tokens(B, T, N, D)
     x, day, place = x.double(), day.double(), place.double()
-    found = mixer(x, day, place, known)
+    found = mixer(x, day, place, known, (T, 2, 3))
+    when = torch.tensor([[0.0], [1], [2], [3]]).double()
+    where = torch.tensor([[0.0, 0], [0, 1], [0, 2], [1, 0], [1, 1], [1, 2]]).double()
     assert found.shape == x.shape and found.dtype == torch.float64
     expected = x.view(B, T, N, D).clone()
     for t in range(T):
@@ -72,11 +80,13 @@ def test_blocks_are_their_definition():
         before = expected.clone()
         for b in range(B):
             for n in range(N):
-                expected[b, :, n] += listen(block.over_days, before[b, :, n], known[b, :, n])
+                expected[b, :, n] += listen(
+                    block.over_days, before[b, :, n], known[b, :, n], when
+                )
         before = expected.clone()
         for b in range(B):
             for t in range(T):
-                expected[b, t] += listen(block.over_places, before[b, t], known[b, t])
+                expected[b, t] += listen(block.over_places, before[b, t], known[b, t], where)
         norm, wide, act, narrow = block.mlp
         expected = expected + narrow(act(wide(norm(expected))))
     torch.testing.assert_close(found, expected.flatten(1, 2))
@@ -86,37 +96,39 @@ def test_blocks_are_their_definition():
 @pytest.mark.parametrize("axis", [1, 2])
 @torch.no_grad()
 def test_attention_is_its_definition(heads, axis):
-    module = loud(_Attention(8, heads, axis)).double()
-    x, known = torch.randn(2, 3, 5, 8).double(), torch.rand(2, 3, 5) < 0.5
+    module = loud(_Attention(32, heads, axis)).double()
+    x, known = torch.randn(2, 3, 5, 32).double(), torch.rand(2, 3, 5) < 0.5
     known[0, 0], known[0, 1] = True, False
-    found = module(x, known)
+    position = _positions((3, 1, 5), x.device)[axis - 1].double()
+    found = module(x, known, position)
     for b in range(2):
         for a in range(5 if axis == 1 else 3):
             line = (b, slice(None), a) if axis == 1 else (b, a)
-            torch.testing.assert_close(found[line], listen(module, x[line], known[line]))
+            torch.testing.assert_close(found[line], listen(module, x[line], known[line], position))
 
 
 def test_a_null_key_that_draws_all_silences_the_others():
-    module = loud(_Attention(8, 2, 2))
-    x, known = torch.randn(1, 1, 4, 8), torch.ones(1, 1, 4, dtype=torch.bool)
+    module = loud(_Attention(16, 2, 2))
+    x, known = torch.randn(1, 1, 4, 16), torch.ones(1, 1, 4, dtype=torch.bool)
     with torch.no_grad():
         module.q.weight[:] = 1  # all ask for the same thing,
         module.norm = torch.nn.Identity()
         module.null[:] = 1e4 * torch.sign(x.sum())
     x = x.abs() * torch.sign(x.sum())
-    torch.testing.assert_close(module(x, known), torch.zeros(1, 1, 4, 8))
+    where = _positions((1, 1, 4), x.device)[1]
+    torch.testing.assert_close(module(x, known, where), torch.zeros(1, 1, 4, 16))
 
 
 # ---------------------------------------------------------------- who is heard
 
 
 def test_tokens_that_are_not_known_are_never_heard():
-    mixer = loud(SpaceTime(8, blocks=2, heads=2))
+    mixer = loud(SpaceTime(16, blocks=2, heads=2))
     x, day, place, known = tokens()
-    expected, told = mixer(x, day, place, known), known.flatten(1)
+    expected, told = mixer(x, day, place, known, row()), known.flatten(1)
     for junk in (1e4, -1e4):
         other = x.masked_fill(~told[..., None], junk).requires_grad_()
-        found = mixer(other, day, place, known)
+        found = mixer(other, day, place, known, row())
         assert torch.equal(found[told], expected[told])
         assert not torch.allclose(found[~told], expected[~told])
         (gradient,) = torch.autograd.grad(found[told].square().sum(), other)
@@ -124,66 +136,68 @@ def test_tokens_that_are_not_known_are_never_heard():
     # Nor by each other: a token that is not known depends on itself and on those that are.
     one = torch.zeros_like(told)
     one[0, (~told[0]).nonzero()[0, 0]] = True
-    found = mixer(x.masked_fill(one[..., None], 7.0), day, place, known)
+    found = mixer(x.masked_fill(one[..., None], 7.0), day, place, known, row())
     assert torch.equal(found[~one], expected[~one])
 
 
 def test_samples_do_not_hear_each_other():
-    mixer = loud(SpaceTime(8, blocks=1, heads=2))
+    mixer = loud(SpaceTime(16, blocks=1, heads=2))
     x, day, place, known = tokens(B=3)
-    together = mixer(x, day, place, known)
+    together = mixer(x, day, place, known, row())
     for i in range(3):
-        alone = mixer(x[i : i + 1], day, place, known[i : i + 1])
+        alone = mixer(x[i : i + 1], day, place, known[i : i + 1], row())
         torch.testing.assert_close(alone[0], together[i])
 
 
 def test_days_that_do_not_exist_change_nothing():
-    mixer = loud(SpaceTime(8, blocks=2, heads=2))
+    mixer = loud(SpaceTime(16, blocks=2, heads=2))
     x, day, place, known = tokens(T=4)
-    expected = mixer(x, day, place, known)
-    x = torch.cat([x, torch.randn(2, 3 * 3, 8)], 1)  # three more days of three patches
+    expected = mixer(x, day, place, known, row())
+    x = torch.cat([x, torch.randn(2, 3 * 3, 16)], 1)  # three more days of three patches
     known = torch.cat([known, torch.zeros(2, 3, 3, dtype=torch.bool)], 1)
-    found = mixer(x, torch.cat([day, torch.randn(3, 8)]), place, known)
+    day = torch.cat([day, torch.randn(3, 16)])
+    found = mixer(x, day, place, known, row(7))
     torch.testing.assert_close(found[:, : 4 * 3], expected)
 
 
 def test_where_nothing_is_known_nothing_is_heard():
-    mixer = loud(SpaceTime(8, blocks=2, heads=2))
+    mixer = loud(SpaceTime(16, blocks=2, heads=2))
     x, day, place, known = tokens()
     nothing = torch.zeros_like(known)
-    found = mixer(x.requires_grad_(), day, place, nothing)
+    found = mixer(x.requires_grad_(), day, place, nothing, row())
     found.square().sum().backward()
     assert found.isfinite().all() and x.grad.isfinite().all()
     assert all(p.grad is None or p.grad.isfinite().all() for p in mixer.parameters())
     for axis in (1, 2):
-        heard = loud(_Attention(8, 2, axis))(x.view(2, 4, 3, 8), nothing)
-        torch.testing.assert_close(heard, torch.zeros(2, 4, 3, 8))
+        position = _positions(row(), x.device)[axis - 1]
+        heard = loud(_Attention(16, 2, axis))(x.view(2, 4, 3, 16), nothing, position)
+        torch.testing.assert_close(heard, torch.zeros(2, 4, 3, 16))
 
 
 def test_one_block_hears_a_far_patch_of_a_far_day():
     """By two hops: first along the days of its patch, then across the patches of a day."""
     T, N = 31, 16
-    mixer = loud(SpaceTime(8, blocks=1, heads=2))
+    mixer = loud(SpaceTime(16, blocks=1, heads=2))
     x, day, place, known = tokens(1, T, N, share=2.0)
     here, far = T * N - 1, 0  # the last patch of the last day, the first of the first
     same_day_far, same_patch_far = (T - 1) * N, N - 1
     probe = x.requires_grad_()
-    (heard,) = torch.autograd.grad(mixer(probe, day, place, known)[0, here].sum(), probe)
+    (heard,) = torch.autograd.grad(mixer(probe, day, place, known, row(T, N))[0, here].sum(), probe)
     assert (heard[0] != 0).any(-1).all()
     known.view(1, -1)[0, same_day_far] = False  # the messenger, who has seen nothing
-    (heard,) = torch.autograd.grad(mixer(probe, day, place, known)[0, here].sum(), probe)
+    (heard,) = torch.autograd.grad(mixer(probe, day, place, known, row(T, N))[0, here].sum(), probe)
     assert (heard[0, far] == 0).all() and (heard[0, same_patch_far] != 0).any()
 
 
 def test_tokens_are_told_their_day_and_place():
-    mixer = loud(SpaceTime(8, blocks=1, heads=2))
+    mixer = loud(SpaceTime(16, blocks=1, heads=1))  # the one head that sees equally far
     x, day, place, known = tokens(share=2.0)
-    grid = x.view(2, 4, 3, 8)
+    grid = x.view(2, 4, 3, 16)
     days, places = torch.tensor([2, 0, 3, 1]), torch.tensor([1, 2, 0])
     moved = grid[:, days][:, :, places].flatten(1, 2)
 
     def mixed(x):
-        return mixer(x, day, place, known).view(2, 4, 3, 8)
+        return mixer(x, day, place, known, row()).view(2, 4, 3, 16)
 
     assert not torch.allclose(mixed(moved), mixed(x)[:, days][:, :, places], atol=1e-2)
     torch.nn.init.zeros_(mixer.loudness)  # untold, they do not know
@@ -192,12 +206,12 @@ def test_tokens_are_told_their_day_and_place():
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_rows_that_know_nothing_are_finite_in_half_precision(dtype):
-    mixer = loud(SpaceTime(16, blocks=2, heads=4))
-    x, day, place, known = tokens(2, 31, 12, 16, share=0.2)
+    mixer = loud(SpaceTime(32, blocks=2, heads=4))
+    x, day, place, known = tokens(2, 31, 12, 32, share=0.2)
     known[0], known[1, :, 3], known[1, 4] = False, False, False
-    single = mixer(x, day, place, known)
+    single = mixer(x, day, place, known, (31, 3, 4))
     mixer, x = mixer.to(dtype), x.to(dtype).requires_grad_()
-    found = mixer(x, day, place, known)  # the marks may stay in single precision
+    found = mixer(x, day, place, known, (31, 3, 4))  # the marks may stay in single precision
     assert found.dtype == dtype and found.isfinite().all()
     assert (found.float() - single).abs().mean() < 0.05 * single.abs().mean()
     found.float().square().mean().backward()
@@ -209,9 +223,9 @@ def test_rows_that_know_nothing_are_finite_in_half_precision(dtype):
 
 
 def test_without_blocks_it_is_not_there():
-    mixer = SpaceTime(8, blocks=0)
+    mixer = SpaceTime(16, blocks=0)
     x, day, place, known = tokens()
-    assert mixer(x, day, place, known) is x
+    assert mixer(x, day, place, known, row()) is x
     assert not list(mixer.parameters()) and not mixer.state_dict()
     assert not [key for key in SpatioTemporalModel().state_dict() if "mixer" in key]
 
@@ -226,7 +240,7 @@ def test_blocks_are_added_to_the_published_network():
 
 
 def test_heads_that_do_not_divide_are_named():
-    for D, heads in ((18, 4), (8, 16), (8, 8)):
+    for D, heads in ((18, 4), (8, 16), (8, 8), (16, 4)):
         with pytest.raises(ValueError, match=f"heads={heads} does not divide embed_dim={D}"):
             SpaceTime(D, blocks=1, heads=heads)
 
