@@ -13,8 +13,10 @@ CHAPTERS := $(shell sed -n 's|.*file: \(book/chapters/.*\)|\1.ipynb|p' _toc.yml)
 export OMP_NUM_THREADS ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: book test pdf website run-notebooks address pins clean
+.PHONY: book test pdf slides handouts website test-colab run-notebooks address pins clean
 
+# Each figure is drawn a second time, for phones (sst_tutorial/phone.py).
+book: export SST_TUTORIAL_PHONE = 1
 book: $(INSTALLED) $(CACHE)/.package
 	$(BIN)/jcache notebook -p $(CACHE) add $(CHAPTERS)
 	$(BIN)/jcache project -p $(CACHE) execute -e local-parallel -t 120
@@ -36,11 +38,43 @@ pdf: book
 	    --virtual-time-budget=120000 --print-to-pdf=_build/book.pdf _build/singlehtml/book.html
 	@echo "The book on paper: $(CURDIR)/_build/book.pdf"
 
+# A lesson on the wall: each chapter as slides, from its notebook and its stored outputs.
+slides: $(INSTALLED)
+	$(BIN)/python book/slides.py $(PAGES)
+	@echo "Open a file of $(CURDIR)/_build/slides: arrow keys turn, n shows the notes"
+
+# A lesson on paper: each chapter as a PDF without its answers and solutions.
+HANDOUTS = $(or $(PAGES),$(notdir $(basename $(CHAPTERS))))
+handouts: book
+	mkdir -p _build/handouts
+	for name in $(HANDOUTS); do \
+	    $(CHROMIUM) --headless --no-sandbox --disable-gpu --no-pdf-header-footer \
+	        --virtual-time-budget=60000 --print-to-pdf=_build/handouts/$$name.pdf \
+	        "file://$(CURDIR)/_build/html/book/chapters/$$name.html#handout" || exit 1; done
+	@echo "Handouts: $(CURDIR)/_build/handouts"
+
 # Every built page in a browser: weight, complaints, screen readers, phones, Lighthouse.
 # Needs Chromium and node (18 or newer); takes 15 minutes. `make test` looks at three pages.
 website: book
 	SST_TUTORIAL_SITE=_build/html SST_TUTORIAL_PAGES=all \
 	    $(BIN)/python -m pytest -q -rA tests/test_website.py
+
+# Chapters and doctor as on Colab: its versions (.github/colab.txt), one notebook, no repository.
+# PAGES="month_of_ocean judging" runs these; COLAB_PYTHON names Colab's Python, 3.13;
+# COLAB_TORCH another torch, where its own would bring a gigabyte for graphics cards.
+COLAB := _build/colab
+COLAB_PYTHON ?= $(shell python3.13 -c '' 2> /dev/null && echo python3.13 || echo $(PYTHON))
+COLAB_TORCH ?= 2.11.0
+test-colab:
+	$(COLAB_PYTHON) -m venv --clear $(COLAB)
+	sed 's/^torch==.*/torch==$(COLAB_TORCH)/' .github/colab.txt > $(COLAB)/colab.txt
+	@# What Colab has; then what the setup cell installs there.
+	$(COLAB)/bin/pip install -q -c $(COLAB)/colab.txt torch numpy pandas xarray matplotlib scipy \
+	    ipywidgets ipython ipykernel nbclient
+	rm -rf build
+	$(COLAB)/bin/pip install -q -c $(COLAB)/colab.txt ".[all]"
+	cd / && $(abspath $(COLAB))/bin/sst-tutorial doctor
+	$(COLAB)/bin/python book/colab.py $(PAGES)
 
 # For authors: execute all chapters and store their outputs.
 run-notebooks: $(INSTALLED)

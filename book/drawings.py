@@ -17,7 +17,11 @@ dark card on a light page, and that is all. Colours are classes in one <style>, 
 (renderers outside browsers lack them).
 
 Phones: a drawing is 360 units wide and no text is below 11.6, which is 11 px in a page of 390 px.
-Nothing moves: a method is drawn in numbered frames, so paper and reduced motion lose nothing.
+
+Steps: `sheet.step(words)` begins a step. What is put down after it appears with that step and
+stays; what `sheet.only()` holds is seen in that step alone. The file by itself shows the end, so
+paper, GitHub and a notebook lose nothing. `NAME.svg#f3` shows step 3: that is all the website's
+slider changes (book.js), without a kernel, from a file too. Nothing moves before a reader asks.
 
 A number in a drawing is computed by the function that draws it, never typed; tests compare the toys
 with the package. A new drawing is a function with `@drawing(title)` that fills a `Sheet`.
@@ -26,8 +30,9 @@ with the package. A new drawing is a function with `@drawing(title)` that fills 
 import math
 import re
 import sys
+from contextlib import contextmanager
 from pathlib import Path
-from xml.sax.saxutils import escape
+from xml.sax.saxutils import escape, quoteattr
 
 import nbformat
 import numpy as np
@@ -127,7 +132,7 @@ class Sheet:
     """One drawing: shapes are put on it, `svg` is the file. `y` is where the next thing may go."""
 
     def __init__(self, title):
-        self.title, self.alt, self.y, self.parts = title, "", MARGIN, []
+        self.title, self.alt, self.y, self.parts, self.steps = title, "", MARGIN, [], 0
 
     def add(self, tag, classes, words=None, **attributes):
         inner = "".join(
@@ -178,6 +183,20 @@ class Sheet:
         classes = f"{kind} s-{edge}" if edge else kind
         self.add("circle", classes, cx=x, cy=y, r=r, stroke_width=1.2)
 
+    def step(self, words):
+        """Begin the next step; `words` are what the slider says of it."""
+        if self.steps:
+            self.parts.append("</g>")
+        self.steps += 1
+        self.parts.append(f'<g id="f{self.steps}" class="at" aria-label={quoteattr(words)}/>\n<g>')
+
+    @contextmanager
+    def only(self):
+        """What is put down inside is seen in this step alone."""
+        self.parts.append('</g>\n<g class="o">')
+        yield
+        self.parts.append("</g>\n<g>")
+
     # ---- things that many drawings hold
 
     def frame(self, number, words):
@@ -226,11 +245,20 @@ class Sheet:
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" '
             f'width="{SHOWN}" height="{n(float(height) * SHOWN / WIDTH)}" role="img" '
             f'aria-labelledby="title desc">\n<title id="title">{escape(self.title)}</title>\n'
-            f'<desc id="desc">{escape(self.alt)}</desc>\n<style>{style()}</style>\n'
+            f'<desc id="desc">{escape(self.alt)}</desc>\n'
+            f'<style>{style()}{self.style_of_steps()}</style>\n'
         )
         card = (f'<rect class="paper s-edge" x="0.5" y="0.5" width="{WIDTH - 1}" '
                 f'height="{n(float(height) - 1)}" rx="6"/>\n')
-        return head + card + "\n".join(self.parts) + "\n</svg>\n"
+        parts = "\n".join([*self.parts, *["</g>"] * bool(self.steps)])
+        return head + card + parts.replace("<g>\n</g>\n", "") + "\n</svg>\n"
+
+    def style_of_steps(self):
+        """Of step k hide what stands behind the beginning of step k + 1."""
+        if not self.steps:
+            return ""
+        return ".o{display:none}.at:target~.o{display:inline}" + "".join(
+            f"#f{k}:target~#f{k + 1}~g{{display:none}}" for k in range(1, self.steps))
 
 
 class Axes:
@@ -279,6 +307,7 @@ HERE = {  # chapter -> the parts that it builds
     "looking_across": ["transformer"],
     "back_to_pixels": ["decoder"],
     "all_together": [*PARTS, "map"],
+    "across_the_days": ["space-time"],
 }
 
 
@@ -456,7 +485,106 @@ def token(s, x, y, values, *, w=34, h=20, digits=2, series=None):
         s.rect(x - 1.5, y - 1.5, w + 3, h * len(values) + 3, "no", series, width=2.2)
 
 
+# ---- a month of ocean -------------------------------------------------------------------
+
+# The truth of one cell on eight days of two months, K from the mean of each; which days are seen.
+SEA_DAYS = np.array([[0.6, 0.8, 0.4, -0.3, -0.7, -0.6, -0.2, 0.0],
+                     [-0.5, -0.2, 0.4, 0.7, 0.5, 0.0, -0.4, -0.5]])
+NOISE_OF_DAYS = np.array([[0.3, -0.2, -0.3, 0.1, 0.4, -0.3, 0.2, -0.1],
+                          [0.1, 0.4, -0.1, 0.3, -0.4, 0.2, -0.3, 0.2]])
+SEEN_DAYS = {"noise": [range(8), range(8)], "gaps": [(0, 1, 2), (0, 6, 7)],
+             "bias": [(0, 1, 2), (2, 3, 4)]}
+
+
+def errors_of(cause):
+    """Mean of the seen days minus mean of all days, for the two months: [K, K]."""
+    noise = NOISE_OF_DAYS if cause == "noise" else 0 * NOISE_OF_DAYS
+    return [float((sea + more)[list(days)].mean() - sea.mean())
+            for sea, more, days in zip(SEA_DAYS, noise, SEEN_DAYS[cause], strict=True)]
+
+
+@drawing("Noise, gaps, clear-sky bias: two months of one cell")
+def three_causes(s):
+    headings = {"noise": "Noise: every day seen, none of them right",
+                "gaps": "Gaps: three days seen, by luck",
+                "bias": "Clear-sky bias: the warm days are seen"}
+    for number, (cause, words) in enumerate(headings.items(), start=1):
+        s.frame(number, words)
+        for month, (sea, days) in enumerate(zip(SEA_DAYS, SEEN_DAYS[cause], strict=True)):
+            days = list(days)
+            report = (sea + NOISE_OF_DAYS[month] * (cause == "noise"))[days]
+            axes = Axes(s, 16 + 170 * month, s.y, 158, 62, (-0.5, 7.5), (-1.3, 1.3), zero=False)
+            axes.curve(range(8), sea, "soft")
+            for value, kind in ((sea.mean(), "ink"), (report.mean(), "red")):
+                s.line([axes.at(-0.4, value), axes.at(7.4, value)], kind, dash=True, width=1.6)
+            axes.dots(days, report, "red")
+            error = errors_of(cause)[month]
+            s.text(axes.x + 79, s.y + 76, f"month {month + 1}: {num(error, 2, sign=True)} K")
+        s.y += 86
+    s.say("grey: the sea · red dots: what was seen",
+          "dashed: mean of all days, and in red that of the seen days",
+          "In month 1 luck and bias look the same. Month 2 tells.")
+    first, second, third = (" and ".join(num(e, 2, sign=True) for e in errors_of(cause))
+                            for cause in headings)
+    s.alt = ("Three frames, each with the same eight days of one cell in two months. 1, noise: all "
+             "days are seen, the dots scatter about the curve, and the mean is off by "
+             f"{first} K. 2, gaps: three days are seen, in month 1 warm ones, in month 2 cold ones;"
+             f" the mean is off by {second} K. 3, clear-sky bias: three days are seen, warm ones in"
+             f" both months; the mean is off by {third} K.")
+    return s
+
+
 # ---- tensors ----------------------------------------------------------------------------
+
+# Before the layer norm a uniform patch of temperature x is the list x * w + b.
+LIST_W, LIST_B = np.array([1.0, -0.2, -0.7]), np.array([-0.3, 0.9, 0.1])
+TEMPERATURES = (290.0, 300.0, -1.0, 1.0)
+
+
+def layer_norm(values):
+    centred = values - values.mean(-1, keepdims=True)
+    return centred / centred.std(-1, keepdims=True)
+
+
+@drawing("What a layer norm leaves of kelvin")
+def only_the_direction(s):
+    lists = np.outer(TEMPERATURES, LIST_W) + LIST_B
+    normed = layer_norm(lists)
+    names = ("290 K", "300 K", "−1", "+1")
+    for number, words, values, digits in ((1, "A token of three numbers: x · w + b", lists, 1),
+                                          (2, "After the layer norm", normed, 2)):
+        s.frame(number, words)
+        for k, name in enumerate(names):
+            s.text(56, s.y + 15, name, at="end", kind=SERIES[k], bold=True)
+            for j in range(3):
+                s.plain(66 + 76 * j, s.y, num(values[k, j], digits), w=76)
+            s.y += 22
+        s.y += 8
+    s.frame(3, "Drawn as arrows: only the direction is left")
+    # Lists of mean 0 lie in a plane; two axes of it.
+    plane = np.array([[1, -1, 0], [1, 1, -2]]) / np.sqrt([[2], [6]])
+    tips = normed @ plane.T / np.sqrt(3)  # on the circle of radius 1
+    x, y, r = 180, s.y + 76, 58
+    s.dot(x, y, r, "no", "line")
+    for k, (a, b) in enumerate(tips):
+        tip = x + r * a, y - r * b
+        s.arrow((x, y), tip, kind=SERIES[k], width=2.6 if k == 0 else 1.6)
+        if k == 1:
+            continue  # the same arrow as k = 0
+        words = "290 K and 300 K" if k == 0 else names[k]
+        side = 0 if abs(a) < 0.2 else math.copysign(1, a)
+        s.text(tip[0] + 8 * side, tip[1] + (4 if side else -6), words, kind=SERIES[k], bold=True,
+               at={0: "middle", 1: "start", -1: "end"}[side])
+    s.y += 144
+    s.say("−1 and +1 point far apart. 290 K and 300 K point the",
+          "same way: nothing is left to tell them apart.")
+    told = "; ".join(f"{name}: {words_of(v, 2)}" for name, v in zip(names, normed, strict=True))
+    s.alt = ("Frame 1: for 290 K, 300 K, −1 and +1 a list of three numbers x times w plus b, those "
+             f"of kelvin in the hundreds. Frame 2, after the layer norm: {told}. Frame 3: the four "
+             "as arrows in a circle; those of 290 K and 300 K lie on each other, those of −1 and "
+             "+1 point far apart.")
+    return s
+
 
 
 @drawing("Five axes: B, C, T, H, W")
@@ -584,6 +712,7 @@ def gaussian_step(s):
     width, target = 1.5, 3
     weights, plain, divided = normalised(LINE, DAYS, width)
     seen = np.isfinite(LINE)
+    s.step(f"a bell over day {target + 1}: how much each day shall weigh")
     s.frame(1, f"Lay a bell over day {target + 1}")
     axes = Axes(s, 40, s.y, 300, 82, (-0.5, 8.5), (-0.5, 1.4))
     fine = np.linspace(-0.5, 8.5, 91)
@@ -597,6 +726,7 @@ def gaussian_step(s):
     s.y += 102
     s.say("dots: seen, K · bell: weight of a day for day 4")
     s.y += 6
+    s.step("weigh what was seen, sum, divide by the weight of what was seen")
     s.frame(2, "Weigh what was seen, sum, divide")
     row = weights[target]
     for name, values in (("value", np.where(seen, LINE, 0)), ("weight", row),
@@ -616,11 +746,18 @@ def gaussian_step(s):
     s.text(348, s.y + 27, f"total / {num(every, 2)} (all days) = {num(plain[target], 2)} K",
            at="end", kind="soft")
     s.y += 40
+    s.step("slide the bell over all days")
     s.frame(3, "Slide the bell over all days")
     axes = Axes(s, 40, s.y, 300, 78, (-0.5, 8.5), (-0.5, 1.4))
-    axes.curve(DAYS, plain, "soft", dash=True)
-    axes.curve(DAYS, divided, "blue")
     axes.dots(DAYS[seen], LINE[seen])
+    for t in range(len(DAYS)):
+        s.step(f"day {t + 1}: total / near {num(divided[t], 2)} K, a gap as 0 {num(plain[t], 2)} K")
+        with s.only():
+            axes.curve(fine, gauss(fine - t, width), "orange")
+        if t:
+            axes.curve(DAYS[t - 1:t + 1], divided[t - 1:t + 1], "blue")
+    s.step("divided by what was seen, the curve stays with the dots")
+    axes.curve(DAYS, plain, "soft", dash=True)
     s.text(axes.at(4.1, 0)[0], axes.at(0, 0.84)[1], "total / near", at="start", kind="blue",
            bold=True)
     s.text(axes.at(2.6, 0)[0], axes.at(0, -0.32)[1], "a gap counts as 0", at="start", kind="soft")
@@ -826,40 +963,47 @@ def one_correction(s):
     analyses = coarse_to_fine_toy()
     width, noise = PASSES[1]
     before, after = analyses[1], analyses[2]
-    misfit, _, _, increment = one_pass(REPORTS, before, width, noise)
+    misfit, total, count, increment = one_pass(REPORTS, before, width, noise)
     seen = np.isfinite(REPORTS)
     left = np.where(seen, REPORTS - after, GAP)
     where_seen = np.where(seen, misfit, GAP)
+    fine = np.linspace(-0.5, 11.5, 97)
 
-    def panel(number, words, draw):
+    def panel(number, words):
         s.frame(number, words)
         axes = Axes(s, 40, s.y - 2, 300, 58, (-0.5, 11.5), (-1.15, 1.15))
         s.text(34, axes.at(0, 0)[1] + 4, "0", at="end", kind="soft")
-        draw(axes)
         s.y += 64
+        return axes
 
-    def first(axes):
-        axes.curve(CELLS, before, "blue")
-        axes.dots(CELLS[seen], REPORTS[seen])
-
-    def second(axes):
+    def bars(axes):
         for x, m in zip(CELLS[seen], misfit[seen], strict=True):
             axes.bar(x, m, 9, "red")
 
-    def third(axes):
-        for x, m in zip(CELLS[seen], misfit[seen], strict=True):
-            axes.bar(x, m, 9, "red")
-        axes.curve(CELLS, increment, "green")
-
-    def fourth(axes):
-        axes.curve(CELLS, before, "soft", dash=True)
-        axes.curve(CELLS, after, "blue")
-        axes.dots(CELLS[seen], REPORTS[seen])
-
-    panel(1, "The analysis so far, and the reports", first)
-    panel(2, f"Misfit: report − analysis ({num(rms(where_seen), 2)} K)", second)
-    panel(3, f"Spread it, {num(width, 0)} cells wide, and divide", third)
-    panel(4, f"Add it. Left over: {num(rms(left), 2)} K", fourth)
+    s.step("the analysis so far, and the reports")
+    axes = panel(1, "The analysis so far, and the reports")
+    axes.curve(CELLS, before, "blue")
+    axes.dots(CELLS[seen], REPORTS[seen])
+    s.step("misfit: what the analysis left over at the reports")
+    bars(panel(2, f"Misfit: report − analysis ({num(rms(where_seen), 2)} K)"))
+    s.step("spread the misfits with one bell")
+    axes = panel(3, f"Spread it, {num(width, 0)} cells wide, and divide")
+    bars(axes)
+    sums_at = s.y + 10
+    for i in range(len(CELLS)):
+        rule = (f"{num(total[i], 2)} / ({num(count[i], 2)} + ½) = {num(increment[i], 2)} K")
+        if i:
+            s.step(f"cell {i + 1}: {rule}")
+        with s.only():
+            axes.curve(fine, gauss(fine - CELLS[i], width), "orange")
+            s.text(MARGIN, sums_at, f"cell {i + 1}: total / (count + ½) = {rule}", at="start")
+        if i:
+            axes.curve(CELLS[i - 1:i + 1], increment[i - 1:i + 1], "green")
+    s.step("add it to the analysis: one pass is done")
+    axes = panel(4, f"Add it. Left over: {num(rms(left), 2)} K")
+    axes.curve(CELLS, before, "soft", dash=True)
+    axes.curve(CELLS, after, "blue")
+    axes.dots(CELLS[seen], REPORTS[seen])
     s.say("K: root mean square over the reports that were seen.")
     s.alt = ("Four panels over one row of cells. 1: a smooth curve misses the dots. 2: bars show "
              f"the misfit at the dots, {num(rms(where_seen), 2)} K. 3: a green curve spreads the "
@@ -1250,21 +1394,24 @@ SCORES = np.array([2.0, 1.0, 0.0, 1.0])
 
 @drawing("From scores to weights")
 def scores_to_weights(s):
-    for number, words, hidden in ((1, "Four days, all seen", ()),
-                                  (2, "Day 4 is hidden: its score is −∞", (3,))):
-        scores = SCORES.copy()
-        scores[list(hidden)] = -np.inf
+    def rows(scores, names=("score", "e^score", "weight"), in_steps=False):
         powers, weights = np.exp(scores), softmax(scores)
-        s.frame(number, words)
-        for name, values, kind in (("score", scores, "ink"), ("e^score", powers, "soft"),
-                                   ("weight", weights, "blue")):
+        for name, values, kind, end, words in (
+                ("score", scores, "ink", "", ""),
+                ("e^score", powers, "soft", f"Σ = {num(powers.sum(), 2)}",
+                 "the exponential of each score, and their sum"),
+                ("weight", weights, "blue", f"Σ = {num(weights.sum(), 0)}",
+                 f"divided by {num(powers.sum(), 2)}: the weights are {words_of(weights, 2)}")):
+            if name not in names:
+                continue
+            if in_steps and words:
+                s.step(words)
             s.text(MARGIN, s.y + 15, name, at="start", kind=kind, bold=kind == "blue")
             for k, v in enumerate(values):
                 text = "−∞" if np.isneginf(v) else num(v, 0 if name == "score" else 2)
-                s.plain(70 + 52 * k, s.y, text, w=52, h=22, kind="gap" if k in hidden else "box",
-                        ink="red" if k in hidden else kind, bold=kind == "blue")
-            end = {"score": "", "e^score": f"Σ = {num(powers.sum(), 2)}",
-                   "weight": f"Σ = {num(weights.sum(), 0)}"}[name]
+                hidden = np.isneginf(scores[k])
+                s.plain(70 + 52 * k, s.y, text, w=52, h=22, kind="gap" if hidden else "box",
+                        ink="red" if hidden else kind, bold=kind == "blue")
             if end:
                 s.text(286, s.y + 15, end, at="start", kind="soft")
             s.y += 22
@@ -1272,13 +1419,35 @@ def scores_to_weights(s):
             s.rect(82 + 52 * k, s.y + 44 - 62 * v, 28, 62 * v, "blue", None, round_=1)
         s.line([(70, s.y + 44.5), (278, s.y + 44.5)])
         s.y += 58
-    s.say("One point more is e = 2.72 times the weight. A score of −∞",
-          "becomes exactly 0, and the others share the 1.")
-    all_, some = softmax(SCORES), softmax(np.array([*SCORES[:3], -np.inf]))
+
+    cloudy = np.array([*SCORES[:3], -np.inf])
+    s.step("four days, a score each")
+    s.frame(1, "Four days, all seen")
+    rows(SCORES, in_steps=True)
+    s.step("a cloud over day 4: its score is minus infinity")
+    s.frame(2, "Day 4 is hidden: its score is −∞")
+    rows(cloudy, in_steps=True)
+    louder, top, last = cloudy.copy(), s.y, 3
+    for score in range(last + 1):
+        louder[2] = score
+        weights = softmax(louder)
+        s.step(f"day 3 has score {score}: the weights are {words_of(weights, 2)}")
+        if score == 0:
+            s.frame(3, f"Day 3 speaks up, from score 0 to {last}")
+            top = s.y
+        s.y = top
+        if score == last:
+            rows(louder, ("score", "weight"))
+        else:
+            with s.only():
+                rows(louder, ("score", "weight"))
+    s.say("One point more is e = 2.72 times the weight against the",
+          "others. A score of −∞ becomes 0, and the others share the 1.")
     s.alt = ("Frame 1: scores 2, 1, 0, 1 of four days, their exponentials, and the weights "
-             f"{words_of(all_, 2)}, drawn as bars; they sum to 1. Frame 2: day 4 is hidden, its "
-             f"score is minus infinity, its weight 0, and the others become {words_of(some[:3], 2)}"
-             ".")
+             f"{words_of(softmax(SCORES), 2)}, drawn as bars; they sum to 1. Frame 2: day 4 is "
+             "hidden, its score is minus infinity, its weight 0, and the others become "
+             f"{words_of(softmax(cloudy)[:3], 2)}. Frame 3: day 3 rises to score {last}: its weight"
+             f" is {num(weights[2], 2)}, those of days 1 and 2 fall to {words_of(weights[:2], 2)}.")
     return s
 
 
@@ -1418,10 +1587,12 @@ def head_step():
 @drawing("Attention between places, one step")
 def attention_between_places(s):
     scores, weights, heard = head_step()
+    s.step("patch D was hidden: it asks")
     s.frame(1, "Patch D was hidden. It asks all four")
-    for k in range(4):
-        x, y = 24 + 48 * (k % 2), s.y + 2 + 34 * (k // 2)
-        s.plain(x, y, NAMES[k] + (" ?" if k == 3 else ""), w=48, h=34,
+    top = s.y + 2
+    middles = [(48 + 48 * (k % 2), top + 17 + 34 * (k // 2)) for k in range(4)]
+    for k, (x, y) in enumerate(middles):
+        s.plain(x - 24, y - 17, NAMES[k] + (" ?" if k == 3 else ""), w=48, h=34,
                 kind="lit" if k == 3 else "box", ink="onlit" if k == 3 else "ink", bold=True)
     s.text(150, s.y + 16, "query of D", at="start", kind="purple", bold=True)
     for c, v in enumerate(ASKS):
@@ -1429,20 +1600,34 @@ def attention_between_places(s):
     s.text(150, s.y + 46, "\"what I am looking for\"", at="start", kind="soft")
     s.text(150, s.y + 62, "d = 2 numbers", at="start", kind="soft")
     s.y += 82
-    s.frame(2, "Score: query · key / √d")
-    heads = (("key", 76), ("score", 166), ("weight", 226), ("value", 300))
-    for name, x in heads:
-        s.text(x, s.y + 9, name, kind="soft")
     for k in range(4):
+        product = " + ".join(f"{num(a)} · {num(b)}" if b >= 0 else f"{num(a)} · ({num(b)})"
+                             for a, b in zip(ASKS, OFFERS[k], strict=True))
+        s.step(f"D and the key of {NAMES[k]}: ({product}) / √2 = {num(scores[k], 2)}")
+        if k == 0:
+            s.frame(2, "Score: query · key / √d")
+            for name, x in (("key", 76), ("score", 166)):
+                s.text(x, s.y + 9, name, kind="soft")
+        with s.only():
+            x, y = middles[k]
+            s.rect(x - 24, y - 17, 48, 34, "no", SERIES[k], width=4)
         y = s.y + 15 + 24 * k
         s.text(24, y + 16, NAMES[k], kind=SERIES[k], bold=True)
         for c in range(2):
             s.plain(38 + 38 * c, y, num(OFFERS[k, c]), w=38)
         s.text(166, y + 15, num(scores[k], 2))
+    s.step("softmax: the four scores become weights that sum to 1")
+    s.text(226, s.y + 9, "weight", kind="soft")
+    for k in range(4):
+        y = s.y + 15 + 24 * k
         s.rect(200, y + 1, 64 * weights[k], 20, SERIES[k], None, round_=1)
         s.text(204 + 64 * weights[k], y + 15, num(weights[k], 2), at="start")
-        s.cell(280, y, SAYS[k], 1.2, w=40)
+    s.step("each patch says its value, as loudly as its weight")
+    s.text(300, s.y + 9, "value", kind="soft")
+    for k in range(4):
+        s.cell(280, s.y + 15 + 24 * k, SAYS[k], 1.2, w=40)
     s.y += 120
+    s.step(f"weights times values, summed: {num(heard, 2)} K for patch D")
     s.frame(3, "Hear: weights times values, summed")
     rule = " + ".join(f"{num(w, 2)} · {num(v)}" if v >= 0 else f"{num(w, 2)} · ({num(v)})"
                       for w, v in zip(weights, SAYS, strict=True))
@@ -1559,12 +1744,15 @@ def stamped(overlap, patch=4, stamp=None):
 def stamps(s):
     pressed, count = stamped(1)
     side, left = 27, 28
+    s.step("three tokens, one number each")
     s.frame(1, "Three tokens, one number each")
     for k, v in enumerate(STRENGTH):
         s.cell(left + side * (4 * k + 1), s.y + 1, v, 1.6, w=side * 2, h=22)
     s.y += 32
-    s.frame(2, "Each presses its stamp: 6 pixels, every 4")
     for k in range(3):
+        s.step(f"token {NAMES[k]} presses its stamp, {num(STRENGTH[k])} strong")
+        if k == 0:
+            s.frame(2, "Each presses its stamp: 6 pixels, every 4")
         for p in range(12):
             if pressed[k, p]:
                 s.cell(left + side * p, s.y, pressed[k, p], 1.6, w=side, h=20)
@@ -1573,6 +1761,7 @@ def stamps(s):
         s.text(8, s.y + 14, NAMES[k], at="start", kind=SERIES[k], bold=True)
         s.y += 23
     s.y += 6
+    s.step("where two stamps lie on a pixel, they add up")
     s.frame(3, "Add up, pixel by pixel")
     s.grid(left, s.y, pressed.sum(0), 1.6, w=side, h=22)
     s.text(12, s.y + 15, "Σ", at="start")
@@ -2186,6 +2375,507 @@ def region_and_halo(s):
              f"reads rows {first} to {after - 1}, keeps 0 to {CUT - 1}; the rest is its halo. "
              f"{twice} of the tiles lie in both regions. Frame 4: a table of two regions and four "
              "months, eight tasks; months share nothing.")
+    return s
+
+
+# ---- part III: the run ------------------------------------------------------------------
+
+# A day of sea, rows from north to south: "." seen, "#" cloud. OTHER_SKY is another day's.
+DAY_SEEN = ("#####.....", "######....", "#####.....", "####......", "#####.....", "######....",
+            "######....")
+OTHER_SKY = ("..........", "....####..", "..#######.", "..########", "..#######.", "....####..",
+             "..........")
+
+
+def ways_to_hide(seed=4):
+    """{way: (cells that are asked, cells that are left)} of one day, (rows, columns) bool each."""
+    seen, clear = (np.array([[c == "." for c in row] for row in sky])
+                   for sky in (DAY_SEEN, OTHER_SKY))
+    by_cloud = seen & ~clear
+    chosen = np.random.default_rng(seed).permutation(np.flatnonzero(seen))[:by_cloud.sum()]
+    by_chance = np.isin(np.arange(seen.size), chosen).reshape(seen.shape)
+    return {"by chance": (by_chance, seen & ~by_chance), "by a cloud": (by_cloud, seen & ~by_cloud),
+            "the real gap": (~seen, seen)}
+
+
+def steps_to_nearest(asked, left):
+    """Mean distance in cells from each asked cell to the nearest that is left."""
+    away = np.argwhere(asked)[:, None] - np.argwhere(left)
+    return np.hypot(*np.moveaxis(away, -1, 0)).min(1).mean()
+
+
+@drawing("Two ways to hide what was seen, and the real gap")
+def two_ways_to_hide(s):
+    ways = ways_to_hide()
+    seen = ways["the real gap"][1]
+    none = np.zeros_like(seen)
+    panels = {"one day: seen, and cloud": (none, seen),
+              "hidden by chance": ways["by chance"],
+              "hidden by another cloud": ways["by a cloud"],
+              "the real task": ways["the real gap"]}
+    unit, away = 15, {}
+    for k, (name, (asked, left)) in enumerate(panels.items()):
+        x, y = (16, 194)[k % 2], 34 + 168 * (k // 2)
+        s.dot(x + 8, y - 15, 8.5, "lit")
+        s.text(x + 8, y - 11, str(k + 1), kind="onlit", bold=True)
+        s.text(x + 21, y - 11, name, at="start", bold=True)
+        for (i, j), is_left in np.ndenumerate(left):
+            box = (x + unit * j, y + unit * i, unit, unit)
+            if asked[i, j]:
+                s.rect(*box, "orange", "line", round_=1)
+            elif is_left:
+                s.rect(*box, "blue", "line", round_=1)
+            else:
+                s.rect(*box, "gap", "edge", round_=1)
+        y += unit * len(left) + 14
+        if k:
+            away[name] = steps_to_nearest(asked, left)
+            s.text(x, y, f"{asked.sum()} cells asked, the next", at="start", kind="soft")
+            s.text(x, y + 15, f"blue one {num(away[name])} cells away", at="start", kind="soft")
+        else:
+            s.text(x, y, "blue: seen. empty: cloud", at="start", kind="soft")
+            s.text(x, y + 15, "orange: asked for", at="start", kind="soft")
+    s.y = 330
+    chance, cloud, real = away.values()
+    s.alt = ("Frame 1: a day of 7 by 10 cells, the right half seen, the left under cloud. Frame 2: "
+             f"{panels['hidden by chance'][0].sum()} seen cells are hidden one by one; from such a "
+             f"cell the nearest that is left is {num(chance)} cells away on average. Frame 3: as "
+             f"many cells hidden in one piece, the shape of another day's cloud: {num(cloud)} cells "
+             f"away. Frame 4: the cells under the day's own cloud: "
+             f"{num(real)} cells away.")
+    return s
+
+
+TWELVE = np.array([210, 180, 150, 130, 160, 200, 260, 310, 280, 230, 190, 240])  # mK, 12 months
+BEHIND = np.array([27, 6, 18, -9, 24, 15, 42, 33, 12, 36, -6, 24])  # what the second method adds
+
+
+def drawn_blocks(draws=1000, seed=1):
+    """95 % intervals (mK): each method, the difference in the same blocks, and in other blocks."""
+    rng, n = np.random.default_rng(seed), len(TWELVE)
+    months = (rng.integers(0, n, (2, draws, n // 3, 1)) + np.arange(3)) % n
+    a, b, apart = (np.sqrt((errors[i]**2).mean((1, 2))) for errors, i in (
+        (TWELVE, months[0]), (TWELVE + BEHIND, months[0]), (TWELVE + BEHIND, months[1])))
+    return [np.quantile(x, [0.025, 0.975]) for x in (a, b, b - a, apart - a)], months[0, 0]
+
+
+@drawing("Blocks of months, drawn again")
+def blocks_of_months(s):
+    (a, b, paired, apart), months = drawn_blocks()
+    n = len(TWELVE)
+    s.frame(1, "Two methods, the same twelve months (mK)")
+    axes = Axes(s, 40, s.y, 290, 88, (0.3, n + 0.7), (80, 390), zero=False)
+    for level in (100, 200, 300):
+        s.text(36, axes.at(0, level)[1] + 4, str(level), at="end", kind="soft")
+    x = np.arange(1, n + 1)
+    axes.dots(x - 0.12, TWELVE, "blue", 4)
+    axes.dots(x + 0.12, TWELVE + BEHIND, "red", 4)
+    s.y += 93
+    s.say("A month that is hard for one is hard for the other.")
+    s.y += 6
+    s.frame(2, "Draw four blocks of three months, some twice")
+    for k, block in enumerate(months):
+        for j, month in enumerate(block):
+            s.plain(18 + 84 * k + 25 * j, s.y, str(month + 1), w=25, h=22)
+    s.y += 28
+    s.say("One draw makes one score. A thousand draws say how much", "the score scatters.")
+    s.y += 6
+    s.frame(3, "95 % of a thousand draws")
+    top = s.y
+    left = Axes(s, 128, top, 100, 100, (140, 340), (0, 4), zero=False)
+    right = Axes(s, 246, top, 100, 100, (-110, 130), (0, 4), zero=False)
+    s.line([right.at(0, 0), right.at(0, 4)], "soft", dash=True)
+    rows = (("blue", left, a, "blue"), ("red", left, b, "red"),
+            ("same blocks", right, paired, "purple"), ("other blocks", right, apart, "line"))
+    for k, (name, axes, ends, kind) in enumerate(rows):
+        height = 3.5 - k
+        s.line([axes.at(end, height) for end in ends], kind, width=6)
+        words = name if k < 2 else f"red − blue, {name.split()[0]}"
+        s.text(122, axes.at(0, height)[1] + 4, words, at="end", bold=k == 2)
+    s.text(178, top + 114, "error (mK)", kind="soft")
+    s.text(296, top + 114, "difference (mK)", kind="soft")
+    s.y = top + 122
+    s.say("same, other: do both methods get the same blocks? Then what",
+          "is hard for both cancels, and zero lies outside.")
+    inside = [f"{num(low, 0)} to {num(high, 0)}" for low, high in (a, b, paired, apart)]
+    s.alt = ("Frame 1: errors of two methods, blue and red, in twelve months, 120 to 345 mK; red "
+             "lies a little above blue in ten of them. Frame 2: four blocks of three neighbouring "
+             f"months, drawn at random. Frame 3: 95 % intervals of a thousand draws: blue "
+             f"{inside[0]} mK, red {inside[1]}, they overlap; red minus blue in the same blocks "
+             f"{inside[2]}, outside zero; in other blocks {inside[3]}.")
+    return s
+
+
+def lanes(pieces, start, compute):
+    """[(begin, end) on the processor], [(begin, end) on the card] of one step."""
+    orders = [(start * k, start * (k + 1)) for k in range(pieces)]
+    card, free = [], 0.0
+    for _, ready in orders:
+        card.append((max(free, ready), max(free, ready) + compute))
+        free = card[-1][1]
+    return orders, card
+
+
+WAYS = {"Operation by operation": lanes(6, 3, 2), "Compiled: pieces joined": lanes(3, 3, 2),
+        "One graph: recorded, replayed": lanes(1, 1.5, 6)}
+
+
+@drawing("Who waits for whom? A step on a graphics card")
+def who_waits(s):
+    told = []
+    for k, (name, (orders, card)) in enumerate(WAYS.items(), start=1):
+        s.frame(k, name)
+        unit, x = 12.2, 74
+        for row, words in enumerate(("processor", "card")):
+            s.text(x - 6, s.y + 16 + 28 * row, words, at="end", kind="soft")
+        s.rect(x + unit * orders[0][1], s.y + 28, unit * (card[-1][1] - orders[0][1]), 22, "orange",
+               None, round_=0)
+        for begin, end in orders:
+            s.rect(x + unit * begin, s.y, unit * (end - begin), 22, "box", "line")
+        for begin, end in card:
+            s.rect(x + unit * begin, s.y + 28, unit * (end - begin), 22, "blue", "paper")
+        whole = card[-1][1]
+        busy = sum(end - begin for begin, end in card) / whole
+        told.append(f"{num(whole)} units of time, the card computes for {busy:.0%} of them")
+        s.text(x + unit * whole + 6, s.y + 44, num(whole), at="start", bold=True)
+        s.y += 58
+    s.say("grey: the processor starts a piece. blue: the card computes",
+          "it. orange: the card waits for the next order. A piece takes",
+          "as long to start, whether it is large or small.")
+    s.alt = ("Three frames with two rows each, the processor that starts pieces of work above, the "
+             f"card that computes them below. Frame 1, operation by operation, six pieces: {told[0]}"
+             f". Frame 2, compiled, three pieces: {told[1]}. Frame 3, one graph, one order: "
+             f"{told[2]}. Between the pieces of frames 1 and 2 the card waits.")
+    return s
+
+
+# ---- how sure is it? --------------------------------------------------------------------
+
+SEEN_BAR, HIDDEN_BAR = 0.1, 0.4  # K, how far the estimate errs where the sea was seen, and not
+
+
+def bars_and_errors(n=400, seed=4):
+    """Standard deviations (n,) K of errors, half of them small, and errors (n,) drawn from them."""
+    rng = np.random.default_rng(seed)
+    bars = np.where(np.arange(n) % 2, HIDDEN_BAR, SEEN_BAR)
+    return bars, bars * rng.normal(size=n)
+
+
+@drawing("An error bar can be tested: errors in units of their bars")
+def bar_and_truth(s):
+    bars, errors = bars_and_errors()
+    few = slice(0, 8)
+    s.frame(1, "An estimate, its bar, and the truth")
+    axes = Axes(s, 34, s.y, 300, 112, (-0.6, 7.6), (-1, 1))
+    for level in (-0.5, 0, 0.5):
+        s.text(31, axes.at(0, level)[1] + 4, num(level), at="end", kind="soft")
+    for i, (bar, error) in enumerate(zip(bars[few], errors[few], strict=True)):
+        s.line([axes.at(i, -bar), axes.at(i, bar)], "blue", width=2.6)
+        s.dot(*axes.at(i, 0), 3.4, "blue")
+        x, y = axes.at(i, -error)
+        s.line([(x - 4, y - 4), (x + 4, y + 4)], "red", width=2)
+        s.line([(x - 4, y + 4), (x + 4, y - 4)], "red", width=2)
+    s.y += 118
+    s.say("blue: estimate (0) and one standard deviation to both sides",
+          "(K). red: the truth. Cells that were seen have short bars.")
+    s.y += 8
+    z = errors[few] / bars[few]
+    s.frame(2, "Divide each error by its own bar")
+    for i, value in enumerate(z):
+        s.cell(14 + 42 * i, s.y, float(value), 3.0, w=38)
+    s.y += 28
+    within = int((np.abs(z) <= 1).sum())
+    share = float((np.abs(errors / bars) <= 1).mean())
+    s.say(f"{within} of 8 lie within 1; of 400 such cells {100 * share:.0f} %. If bars are",
+          "right and errors Gaussian it is 68 %, and z has a spread of 1.")
+    s.y += 8
+    s.frame(3, "Right on average is not right")
+    one = float(np.sqrt(np.mean(errors**2)))
+    seen, hidden = (float(np.sqrt(np.mean(errors[bars == b] ** 2))) for b in (SEEN_BAR, HIDDEN_BAR))
+    for x, words, said in ((20, "one bar for all", (one, one)),
+                           (190, "its own bar", (SEEN_BAR, HIDDEN_BAR))):
+        axes = Axes(s, x, s.y + 18, 150, 92, (-0.6, 1.6), (0, 0.52))
+        s.text(x + 75, s.y + 11, words, bold=True)
+        for i, (told, happened) in enumerate(zip(said, (seen, hidden), strict=True)):
+            axes.bar(i - 0.2, told, 24, "blue")
+            axes.bar(i + 0.2, happened, 24, "red")
+            for shift, value in ((-0.2, told), (0.2, happened)):
+                px, py = axes.at(i + shift, value)
+                s.text(px, py - 3, num(value, 2))
+            s.text(axes.at(i, 0)[0], s.y + 123, ("seen", "hidden")[i], kind="soft")
+    s.y += 130
+    s.say("blue: what is said (K). red: the RMS error (K). One bar for all",
+          "is right for nobody, although its z has a spread of 1 too.")
+    s.alt = (f"Frame 1: eight estimates with error bars, short and long in turn, and crosses for "
+             f"the truth. Frame 2: each error divided by its own bar; {within} of 8 lie within 1, "
+             f"of 400 such cells {100 * share:.0f} %, where 68 % are expected. Frame 3: one bar for "
+             f"all says {num(one, 2)} K where cells were seen and where they were hidden, while the "
+             f"errors are {num(seen, 2)} and {num(hidden, 2)} K. Bars of their own say "
+             f"{SEEN_BAR} and {HIDDEN_BAR} K.")
+    return s
+
+
+@drawing("One step of the loop, and what a checkpoint holds")
+def one_step(s):
+    w, h = 92, 40
+
+    def box(column, y, *words, lit=False):
+        x = (14, 134, 254)[column]
+        s.rect(x, y, w, h, "lit" if lit else "box", "lit" if lit else "line", round_=4)
+        for k, line in enumerate(words):
+            base = y + h / 2 + 4.5 + 15 * (k - (len(words) - 1) / 2)
+            s.text(x + w / 2, base, line, kind="onlit" if lit else "ink", bold=lit)
+        return x
+
+    s.frame(1, "Every step")
+    first, second, third = s.y + 2, s.y + 76, s.y + 150
+    box(0, first, "samples of", "seed and step")
+    box(1, first, "the model")
+    box(2, first, "its error:", "the loss")
+    s.arrow((106, first + 20), (134, first + 20))
+    s.arrow((226, first + 20), (254, first + 20))
+    s.arrow((300, first + h), (300, second))
+    box(2, second, "its slopes:", "the gradient")
+    box(1, second, "clipped to", "length 1")
+    box(0, second, "AdamW, with", "its memory", lit=True)
+    s.arrow((254, second + 20), (226, second + 20))
+    s.arrow((134, second + 20), (106, second + 20))
+    s.text(112, first + 62, "rate of the step", at="start", kind="soft")
+    s.arrow((110, first + 58), (86, second), kind="soft")
+    s.arrow((60, second + h), (60, third))
+    box(0, third, "the weights", lit=True)
+    s.arrow((106, third + 20), (134, third + 20))
+    box(1, third, "their running", "average", lit=True)
+    s.line([(60, third + h), (60, third + 52), (349, third + 52), (349, first - 8),
+            (180, first - 8)], "line")
+    s.arrow((180, first - 8), (180, first), kind="line")
+    s.text(262, third + 68, "back into the model", kind="soft")
+    s.y = third + 80
+    s.frame(2, "Now and then")
+    y = s.y + 2
+    box(0, y, "judge", "the average")
+    box(1, y, "keep the best", lit=True)
+    box(2, y, "save all that", "is blue")
+    s.arrow((106, y + 20), (134, y + 20))
+    s.arrow((226, y + 20), (254, y + 20))
+    s.y = y + h + 8
+    s.say("Blue, and the number of the step: what the next step needs.",
+          "A run that is killed goes on from it as if nothing had been.")
+    s.alt = ("Frame 1, every step, a circle: samples made from seed and step; the model; its loss; "
+             "its slopes, the gradient; clipped to length 1; AdamW with its memory, at the rate of the "
+             "step; the new weights, which go back into the model, and their running average. "
+             "Frame 2, now and then: judge the average, keep the best, save. Blue boxes are what a "
+             "checkpoint holds: AdamW's memory, the weights, the average and the best.")
+    return s
+
+
+SAID = np.array([[0.9, 1.3, 1.1, 0.7], [-0.2, 0.4, 0.1, -0.3]])  # two months, four patches
+
+
+def said_to_patches(s, *tables):
+    """Tables of two months and four patches below each other, each with its name."""
+    for number, (values, words) in enumerate(tables):
+        top = s.y + 62 * number
+        for row in range(2):
+            s.text(62, top + 15 + 24 * row, f"month {row + 1}", at="end", kind="soft")
+        s.grid(68, top, values, 2.0, w=34, h=24)
+        s.text(212, top + 28, words, at="start", bold=True)
+    s.y += 62 * len(tables) - 6
+
+
+@drawing("Two roads to the map")
+def two_roads(s):
+    s.frame(1, "From the observations to the map")
+    y = s.y
+    s.plain(14, y + 34, "corrections", w=78, h=30)
+    s.arrow((80, y + 34), (100, y + 18))
+    s.arrow((92, y + 49), (236, y + 49))
+    s.rect(100, y, 132, 36, "lit", "lit", round_=4)
+    s.text(166, y + 15, "tokens, day weights", kind="onlit")
+    s.text(166, y + 30, "attention 1, attention 2", kind="onlit")
+    s.arrow((232, y + 18), (252, y + 34))
+    s.text(164, y + 62, "the road beside", kind="soft")
+    s.plain(236, y + 34, "convolutions", w=82, h=30)
+    s.line([(53, y + 64), (53, y + 98), (267, y + 98)], "line")
+    s.arrow((261, y + 98), (267, y + 98), kind="line")
+    s.text(156, y + 92, "first guess", kind="soft")
+    s.arrow((277, y + 64), (277, y + 88))
+    s.text(284, y + 80, "residual", at="start", kind="soft")
+    s.dot(277, y + 98, 10, "paper", "ink")
+    s.text(277, y + 102.5, "+", size=14, bold=True)
+    s.arrow((287, y + 98), (308, y + 98))
+    s.plain(308, y + 86, "map", w=40, h=24, bold=True)
+    s.y += 124
+    s.frame(2, "To ablate: say the average, always")
+    said_to_patches(s, (SAID, "attention says"), (np.full_like(SAID, SAID.mean()), "ablated"))
+    s.say("One number for four patches (columns) in two months.",
+          "Ablated, it tells no place and no month apart.")
+    s.alt = ("Frame 1: the corrections make a first guess, which goes straight to the sum. Two "
+             "roads lead from them to the last convolutions, whose residual is added: one through "
+             "tokens, day weights and two layers of attention, one beside them. Frame 2: what "
+             f"attention says to four patches in two months, {num(SAID.min())} to "
+             f"{num(SAID.max())}. Ablated, all eight numbers are their mean, "
+             f"{num(SAID.mean())}.")
+    return s
+
+
+@drawing("One message a month")
+def one_message(s):
+    of_months = SAID.mean(1)
+    s.frame(1, "What is left of what attention says")
+    said_to_patches(s, (SAID, "attention says"),
+                    (np.full_like(SAID, SAID.mean()), "one mean for all"),
+                    (of_months[:, None].repeat(4, 1), "a mean each month"))
+    s.say("The last table tells the two months apart, and no places.")
+    s.alt = (f"Three tables of four patches in two months. What attention says, {num(SAID.min())} "
+             f"to {num(SAID.max())}. One mean for all: eight times {num(SAID.mean())}. A mean each "
+             f"month: four times {num(of_months[0])} in the first month, four times "
+             f"{num(of_months[1])} in the second.")
+    return s
+
+
+# ---- learning without labels ------------------------------------------------------------
+
+HIDDEN_OF = {  # way to hide -> for each of 4 days the patches (row, column) that are kept
+    "tube": [[(0, 1), (2, 3), (3, 0)]] * 4,
+    "random": [[(0, 1), (1, 3), (3, 2)], [(0, 0), (2, 1), (2, 3)], [(1, 2), (3, 0), (3, 3)],
+               [(0, 3), (1, 0), (2, 2)]],
+    "clouds": [[(0, 0), (0, 1), (1, 0), (1, 1), (2, 0)], [(0, 0), (0, 1)],
+               [], [(2, 3), (3, 1), (3, 2), (3, 3), (2, 2)]],
+}
+
+
+@drawing("Three ways to hide the tokens of a month")
+def three_ways_to_hide(s):
+    words = {"tube": "a place, on all days", "random": "any token, on any day",
+             "clouds": "what other days' clouds cover"}
+    for number, (kind, days) in enumerate(HIDDEN_OF.items(), 1):
+        s.frame(number, f"{kind}: {words[kind]}")
+        for day, kept in enumerate(days):
+            for i, j in np.ndindex(4, 4):
+                here = (i, j) in kept
+                s.rect(16 + 84 * day + 18 * j, s.y + 18 * i, 16, 16, "lit" if here else "box",
+                       dash=not here)
+            s.text(51 + 84 * day, s.y + 86, f"day {day + 1}", kind="soft")
+        s.y += 98
+    number = sum(map(len, HIDDEN_OF["tube"]))
+    assert all(sum(map(len, days)) == number for days in HIDDEN_OF.values())
+    s.say(f"Kept (filled): {number} of {16 * 4} tokens, the same number each time.")
+    s.alt = ("Three rows of four days, each a grid of four by four patches; filled ones are kept. "
+             "Frame 1, tube: the same three places are kept on every day. Frame 2, random: three "
+             "places a day, other ones each day. Frame 3, clouds: five patches side by side on day "
+             "1, two on day 2, none on day 3, five in another corner on day 4. Each row keeps "
+             f"{number} of 64.")
+    return s
+
+
+@drawing("Hide, drop, ask")
+def hide_drop_ask(s):
+    values = [0.8, math.nan, 0.6, 0.7, math.nan, -0.2, -0.5, math.nan]
+    seen = [k for k, v in enumerate(values) if not math.isnan(v)]
+    kept, asked = [2, 5], 6
+    hidden = [k for k in seen if k not in kept]
+    x = [18 + 41 * k for k in range(8)]
+    s.frame(1, "Eight tokens; three saw nothing")
+    s.grid(x[0], s.y, np.array(values), w=41, gap="")
+    s.y += 36
+    s.frame(2, f"Hide {len(hidden)} of the {len(seen)} that saw something")
+    for k, value in enumerate(values):
+        if k in hidden:
+            s.plain(x[k], s.y, "?", w=41, ink="red", edge="red", bold=True)
+        else:
+            s.cell(x[k], s.y, value, w=41, gap="")
+    s.y += 36
+    s.frame(3, "Drop: the transformer reads what is left")
+    s.rect(120, s.y, 120, 34, "box")
+    for n_, k in enumerate(kept):
+        s.cell(133 + 54 * n_, s.y + 6, values[k], w=40)
+        s.text(153 + 54 * n_, s.y + 48, f"number {k + 1}", kind="soft")
+    s.y += 64
+    s.frame(4, "Ask a hidden token: it knows its number alone")
+    near = np.array([math.exp(-abs(k - asked) / 1.5) for k in kept])
+    weight = near / near.sum()
+    guess = float(weight @ [values[k] for k in kept])
+    s.plain(18, s.y, f"number {asked + 1}?", w=82, edge="red", ink="red")
+    s.arrow((102, s.y + 11), (126, s.y + 11))
+    pairs = zip(weight, kept, strict=True)
+    rule = " + ".join(f"{num(w, 2)} · ({num(values[k])})" for w, k in pairs)
+    s.text(132, s.y + 15, f"{rule} = {num(guess, 2)}", at="start")
+    s.y += 30
+    error = guess - values[asked]
+    s.say(f"Observed was {num(values[asked])} K. It learns from the error of {num(error, 2)} K.",
+          "The three that saw nothing are never asked for.")
+    s.alt = (f"Frame 1: eight tokens in a row; {len(values) - len(seen)} saw nothing, the others "
+             f"hold numbers. Frame 2: {len(hidden)} of these {len(seen)} are replaced by question "
+             f"marks. Frame 3: the {len(kept)} that are left, numbers {kept[0] + 1} and "
+             f"{kept[1] + 1}, go into the transformer alone. Frame 4: the hidden token {asked + 1} "
+             f"asks by its number, looks at the two with weights {num(weight[0], 2)} and "
+             f"{num(weight[1], 2)}, and guesses {num(guess, 2)} K; observed was "
+             f"{num(values[asked])} K.")
+    return s
+
+
+# ---- attention across the days -------------------------------------------------------------
+
+OF_C, ASKER = np.array([1.0, 0.8, np.nan, np.nan, 0.2]), 2  # K of five days; day 3 asks
+
+
+def near_sighted(reach=1.0):
+    """Weights of the days that saw the patch, and of the null key: (5,), a number."""
+    kernel = np.where(np.isnan(OF_C), 0.0, gauss(np.arange(5) - ASKER, reach))
+    return kernel / (kernel.sum() + 1), 1 / (kernel.sum() + 1)
+
+
+@drawing("Attention across the days, with a null key")
+def days_and_places(s):
+    weights, null = near_sighted()
+    heard = np.nansum(weights * OF_C)
+    s.frame(1, "Patch C, five days. Day 3 saw nothing, and asks")
+    for t in range(5):
+        s.text(71 + 50 * t, s.y + 10, f"day {t + 1}", bold=t == ASKER,
+               kind="purple" if t == ASKER else "ink")
+    s.text(MARGIN, s.y + 31, "K", at="start")
+    s.grid(46, s.y + 16, OF_C, 1.2, w=50)
+    s.y += 50
+    s.frame(2, "Near days count more: reach 1 day, and a null key")
+    kernel = np.where(np.isnan(OF_C), np.nan, gauss(np.arange(5) - ASKER, 1.0))
+    for t in range(5):
+        s.plain(46 + 50 * t, s.y + 2, "" if np.isnan(kernel[t]) else num(kernel[t], 2), w=50,
+                kind="gap" if np.isnan(kernel[t]) else "box")
+    s.plain(304, s.y + 2, "1", w=38)
+    s.text(323, s.y + 37, "null", kind="soft")
+    s.text(MARGIN, s.y + 37, "exp(−r² / 2); a day that saw nothing is never asked", at="start",
+           kind="soft")
+    s.y += 48
+    s.frame(3, "Divide by all of them, the null key too")
+    for t in range(5):
+        s.plain(46 + 50 * t, s.y + 2, num(weights[t], 2), w=50,
+                kind="gap" if np.isnan(OF_C[t]) else "box")
+    s.plain(304, s.y + 2, num(null, 2), w=38)
+    rule = " + ".join(f"{num(w, 2)} · {num(v)}" for w, v in zip(weights, OF_C, strict=True)
+                      if not np.isnan(v))
+    s.text(MARGIN, s.y + 42, f"{rule} = {num(heard, 2)} K", at="start", bold=True)
+    s.y += 58
+    s.frame(4, "Then across the patches of the day: two hops")
+    top = s.y + 14
+    for t in range(5):
+        s.text(MARGIN, top + 15 + 22 * t, f"day {t + 1}", at="start", kind="soft")
+        for k in range(4):
+            asks = (t, k) == (ASKER, 2)
+            s.plain(92 + 62 * k, top + 22 * t, "", w=62, kind="lit" if asks else "box")
+    for k in range(4):
+        s.text(123 + 62 * k, s.y + 9, NAMES[k], kind=SERIES[k], bold=True)
+    s.arrow((123, top + 11), (123, top + 11 + 22 * ASKER), kind="blue", width=2)
+    s.arrow((123, top + 11 + 22 * ASKER), (240, top + 11 + 22 * ASKER), kind="red", width=2)
+    s.y = top + 116
+    s.say("1: along the days of patch A. 2: across the patches of day 3.")
+    s.alt = (f"Frame 1: patch C on five days: {words_of(OF_C[:2])} K on days 1 and 2, 0.2 K on day "
+             "5, nothing on days 3 and 4; day 3 asks. Frame 2: kernels of the days that saw it, "
+             f"{words_of(kernel[[0, 1, 4]], 2)}, and 1 for the null key. Frame 3: divided by their "
+             f"sum they are {words_of(weights[[0, 1, 4]], 2)} and {num(null, 2)} for the null key; "
+             f"the days' values then sum to {num(heard, 2)} K. Frame 4: a table of five days and "
+             "four patches; an arrow goes down the days of patch A to day 3, another from there "
+             "across the patches to C.")
     return s
 
 

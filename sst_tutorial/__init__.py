@@ -1,5 +1,7 @@
 """The Ocean Under the Clouds: from gappy daily sea surface temperature to complete monthly maps."""
 
+import os
+import sys
 from importlib import import_module
 
 __version__ = "0.2.0"
@@ -37,3 +39,9 @@ def __getattr__(name):
 
 def __dir__():
     return sorted({*globals(), *__all__})
+
+
+if "ipykernel" in sys.modules and os.environ.get("SST_TUTORIAL_PHONE"):
+    from IPython import get_ipython
+
+    import_module(f"{__name__}.phone").add_to_outputs(get_ipython())

@@ -9,6 +9,7 @@ PARTS = {
     "zarr": "opening a Zarr store",
     "cluster": "sharing the work between processes",
     "download": "downloading",
+    "onnx": "writing ONNX",
 }
 
 

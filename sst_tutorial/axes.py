@@ -58,6 +58,41 @@ def find_coordinate(ds: xr.Dataset, sst: xr.DataArray, kind: str, where: str) ->
     )
 
 
+def unrolled(ds: xr.Dataset, sst: xr.DataArray) -> xr.Dataset:
+    """`ds` with a regular grid that is written as 2-D lat and lon (NEMO's nav_lat) as 1-D axes.
+
+    Regular is where each of the two varies along one axis only, to a hundredth of a cell. All else
+    is left as it is, for `find_coordinate` to refuse.
+    """
+    for kind in ("latitude", "longitude"):
+        others = {str(k): v for k, v in ds.variables.items() if set(v.dims) <= set(sst.dims)}
+        ranks = {k: _rank(kind, k, v) for k, v in others.items() if k != sst.name}
+        found = [k for k, rank in ranks.items() if rank is not None]
+        if not found or any(ds[k].ndim == 1 for k in found):
+            continue
+        name = min(found, key=ranks.get)
+        variable = ds[name].variable
+        axis = _only_axis(variable) if variable.ndim == 2 else None
+        if axis is not None:
+            line = variable.isel({variable.dims[1 - axis]: 0})
+            ds = ds.drop_vars(name).assign_coords({name: line})
+    return ds
+
+
+def _only_axis(variable: xr.Variable) -> int | None:
+    """The one axis along which the values (H, W) of a variable vary, or None."""
+    values = variable.values
+    if values.dtype.kind not in "iuf" or not np.isfinite(values).all():
+        return None
+    for axis in (0, 1):
+        lines = values.astype(float) if axis == 0 else values.astype(float).T
+        step = np.abs(np.diff(lines, axis=0))
+        cell = np.median(step) if step.size else 0.0
+        if cell > 0 and np.ptp(lines, axis=1).max() <= 0.01 * cell:
+            return axis
+    return None
+
+
 def _same(a: xr.Variable, b: xr.Variable) -> bool:
     return a.equals(b) and a.attrs.get("units") == b.attrs.get("units")
 
@@ -82,7 +117,8 @@ def _rank(kind: str, name: str, variable: xr.Variable) -> int | None:
 def degrees(coordinate: xr.DataArray) -> np.ndarray:
     """Values (N,) in degrees north or east, of whichever way the file counts."""
     units = str(coordinate.attrs.get("units", "")).strip()
-    return coordinate.values.astype(float) * (-1 if _BACKWARD.match(units) else 1)
+    values = coordinate.values.astype(float) * (-1 if _BACKWARD.match(units) else 1)
+    return np.rad2deg(values) if re.match(r"rad(ian)?s?$", units, re.I) else values
 
 
 def refuse_a_list_of_points(ds: xr.Dataset, sst: xr.DataArray, names: dict, where: str) -> None:
@@ -105,8 +141,9 @@ def ascending(ds: xr.Dataset, where: str) -> xr.Dataset:
                 f"{where}: {name} runs from {values.min():.6g} to {values.max():.6g}; it must be "
                 "finite and in degrees (a map projection in metres must be regridded first)"
             )
-    if np.unique(lat).size != lat.size:
-        raise ValueError(f"{where}: lat holds the same value twice; keep one row of each")
+    for name, values, line in (("lat", lat, "row"), ("lon", lon, "column")):
+        if np.unique(values).size != values.size:
+            raise ValueError(f"{where}: {name} holds the same value twice; keep one {line} of each")
     east = (lon + 180) % 360 - 180  # [-180, 180)
     _, order = np.unique(east.round(6), return_index=True)  # a closing column 360 = 0 goes
     east = east[order]

@@ -413,6 +413,46 @@ class MeasuredCovariance:
             maps.append(_complete(month, anomaly, day))
         return maps
 
+    def posterior(
+        self, month: Month, days, noise_variance=0.09, max_observations=MAX_OBSERVATIONS
+    ) -> list[tuple[np.ndarray, np.ndarray]]:
+        """`estimates` with the standard deviation (H, W) in K of the error of each, NaN on land.
+
+        It follows from where and when the sea was seen, not from the values, and is right as far as
+        the covariance and the noise are; see `expected_error` for the same of a formula. Patterns
+        beyond the K that were kept are new on every day, as `estimates` takes them.
+        """
+        patterns, rest = self._of_ocean(month.ocean)
+        seen, *found = observations_of(month, patterns, noise_variance + rest)
+        _few_enough(len(seen), max_observations)
+        value, rows, noise, patterns, rest, memory = (
+            torch.as_tensor(x, dtype=torch.float64, device=self.device)
+            for x in (*found, patterns, rest, self.memory)
+        )
+        if len(seen):
+            matrix = self.between(seen, rows, memory)  # (n, n), lower triangle
+            matrix.diagonal().add_(noise)
+            factor = _cholesky(matrix)
+            weight = _solved(factor, value)
+        answers = []
+        for day in days:
+            asked = _asked(month, day)
+            lags = memory[:, np.abs(asked[:, None] - asked)].mean((1, 2))  # (K,)
+            variance = patterns.square() @ lags + self.offset + rest / len(asked)  # (cells,)
+            mean = torch.zeros_like(variance)
+            if len(seen):
+                lag = np.abs(asked[:, None] - np.arange(len(month.sst)))  # (days asked for, T)
+                known = memory[:, lag].mean(1)[:, seen]  # (K, n)
+                shared = patterns @ (rows.T * known) + self.offset  # (cells, n)
+                mean = shared @ weight
+                white = torch.linalg.solve_triangular(factor.mT, shared.T, upper=False)
+                variance = variance - white.square().sum(0)
+            maps = np.zeros((2, *month.ocean.shape))
+            maps[:, month.ocean] = torch.stack([mean, variance.clamp_min(0.0).sqrt()]).cpu()
+            sd = np.where(month.ocean, maps[1], np.nan)
+            answers.append((_complete(month, maps[0], day), sd))
+        return answers
+
     def _of_ocean(self, ocean):
         """Patterns and rest of the ocean cells."""
         known, cells = len(self.patterns), int(ocean.sum())

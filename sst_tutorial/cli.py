@@ -24,6 +24,16 @@ from sst_tutorial.whole import whole
 PROGRAM = "sst-tutorial"
 INTERRUPTED = "interrupted; no output was left half written"
 
+EXPORT = """\
+examples:
+  sst-tutorial export ocean-1.onnx                      months of 64 x 64 cells
+  sst-tutorial export tuned.onnx --model runs/tuned --shape 96 128
+
+For programs without PyTorch. The file holds first guess and network, for 31 days of one size. In,
+floats: anomaly (1, 31, ROWS, COLUMNS) in K, observed, ocean, exists and wanted, 1 or 0. Out: mean
+and first_guess (1, ROWS, COLUMNS) in K, to which the prior must be added. Before it is written it
+runs once under ONNX Runtime, and the largest difference to PyTorch is printed; takes a minute."""
+
 RECONSTRUCT = """\
 examples:
   sst-tutorial reconstruct may.nc may_complete.nc
@@ -39,10 +49,11 @@ examples:
                                                   command again goes on after a kill
 
 OUTPUT.nc holds, for each calendar month: sst (monthly mean in degC, complete over the ocean, NaN
-on land), first_guess (the same without the network) and n_observed (days each cell was seen).
-With --daily it holds sst and first_guess of every day of these months, and observed (0 or 1); with
---both also sst_mean_of_month, the mean of those maps. A variable that is no temperature keeps its
-name and units; what the network is worth for it is untested.
+on land), first_guess (the same without the network), sst_uncertainty (standard deviation of the
+error of sst in K, for networks that tell it) and n_observed (days each cell was seen). With --daily
+it holds these of every day of these months, but observed (0 or 1); with --both also
+sst_mean_of_month, the mean of those maps. A variable that is no temperature keeps its name and
+units; what the network is worth for it is untested.
 Give --climatology wherever there is one: the less a month saw, the more it matters."""
 
 SIMULATE = """\
@@ -89,6 +100,7 @@ examples:
   sst-tutorial compare --set lr=2e-3 --steps 100 --out lr.json     equal steps instead of seconds
   sst-tutorial compare --set lr=2e-3 --steps 100 --seeds 8 --out lr.json    five seeds more
   sst-tutorial compare --base mine.toml --set network.name=unet
+  sst-tutorial compare --set encoder=mine.py:Mine               a class of your own
   sst-tutorial compare --base quick --store 10 --seconds 60        runs of the base, for all to use
 
 Change one thing: both settings train equally long and are judged on the same months, those of the
@@ -123,6 +135,8 @@ examples:
   sst-tutorial judge daily.nc --out judged.json --figure judged.png
   sst-tutorial judge l3.nc --quality 3 --bias --model runs/mine
   sst-tutorial judge daily.nc --judge-from 2022-08-01     all days are seen, these are judged
+  sst-tutorial judge daily.nc --hide left.nc              for another program to fill (DINEOF, ...)
+  sst-tutorial judge daily.nc --filled mine=complete.nc  what that made of left.nc
 
 Observations of well-seen days are withheld below the clouds of other days of FILE, and the daily
 maps of each method are scored there: RMSE in K with its 95 % interval, by coverage of the day, by
@@ -224,14 +238,26 @@ class _Quiet:
         self.stream = io.StringIO() if stream is None else stream  # None: closed from the start
 
     def write(self, text):
-        with contextlib.suppress(BrokenPipeError):
+        with self._named(), contextlib.suppress(BrokenPipeError):
             return self.stream.write(text)
 
     def flush(self):
         try:
-            self.stream.flush()
+            with self._named():
+                self.stream.flush()
         except BrokenPipeError:  # what is still in the buffer goes nowhere, at the exit too
             os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())
+
+    @contextlib.contextmanager
+    def _named(self):
+        """What cannot be written is the output of the command, not one of its files."""
+        try:
+            yield
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            name = getattr(self.stream, "name", "the output")
+            raise OSError(f"{name} cannot be written: {error.strerror}") from error
 
     def __getattr__(self, name):
         return getattr(self.stream, name)
@@ -244,6 +270,7 @@ def _say(message: str) -> None:
 def _with_options(message: str) -> str:
     """`units='K'`, as the functions say it to their callers, in the shell's words: `--units K`."""
     message = re.sub(r"\bbias=True", "--bias", message)
+    message = re.sub(r"\bperiod=", "--judge-from, --judge-to: ", message)
     options = "variable|units|quality|date|cadence|transform"
 
     def option(found):  # '>=3' keeps its quotes, a shell would take it for a file
@@ -276,6 +303,7 @@ def _parser() -> argparse.ArgumentParser:
         _add_compare,
         _add_evaluate,
         _add_judge,
+        _add_export,
     ):
         add(commands)
     return parser
@@ -325,7 +353,7 @@ def _add_reconstruct(commands) -> None:
     p.add_argument(
         "--model",
         metavar="NAME|FILE",
-        help="weights: name, file or run folder (default: ocean-1, for days ocean-2-preview)",
+        help="weights: name, file or run folder (default: ocean-1, for days ocean-2)",
     )
     p.add_argument(
         "--month",
@@ -604,6 +632,7 @@ def _doctor(a) -> int:
         ("weights", _check_weights),
         ("reconstruction", _check_reconstruction),
         ("NetCDF", _check_netcdf),
+        ("stored results", _check_records),
         ("device", _check_device),
     ]
     failed = 0
@@ -708,6 +737,15 @@ def _check_netcdf() -> str:
             if back["sst"].values.tolist() != [1.0, 2.0]:
                 raise RuntimeError("a file written and read again differs")
     return "written and read again"
+
+
+def _check_records() -> str:
+    from sst_tutorial.results import RESULTS
+
+    found = sum(1 for _ in RESULTS.rglob("*.json"))
+    if not found:
+        raise _Absent("chapters will lack numbers: install the package again")
+    return f"{found} records that chapters read"
 
 
 def _check_device() -> str:
@@ -1023,7 +1061,7 @@ def _add_compare(commands) -> None:
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="the change, for example lr=5e-4 or network.spatial_depth=0",
+        help="the change, for example lr=5e-4, network.spatial_depth=0 or encoder=mine.py:Mine",
     )
     p.add_argument(
         "--seeds", type=_positive, default=3, metavar="N", help="runs of the change (%(default)s)"
@@ -1051,7 +1089,26 @@ def _compare(a) -> None:
         print(f"{store(a.base, a.store, **how)}: {a.store} runs of {a.base}")
         return
     how |= {} if a.small is None else {"small": a.small}
-    compare(a.base, _changes(a.set), a.seeds, **how, out=a.out, command=a.command_line)
+    changes = {key: _class_of(value) for key, value in _changes(a.set).items()}
+    compare(a.base, changes, a.seeds, **how, out=a.out, command=a.command_line)
+
+
+def _class_of(value):
+    """The class of "file.py:Name"; any other value as it is."""
+    file, colon, name = value.partition(".py:") if isinstance(value, str) else (value, "", "")
+    if not colon:
+        return value
+    import importlib.util
+
+    path = Path(f"{file}.py")
+    if not path.is_file():
+        raise ValueError(f"--set: no file {str(path)!r}; say file.py:Class, from this folder")
+    spec = importlib.util.spec_from_file_location(f"own_{path.stem}", path)
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    if not callable(getattr(module, name, None)):
+        raise ValueError(f"--set: {path} has no class {name!r}")
+    return getattr(module, name)
 
 
 # ---------------------------------------------------------------------------- evaluate
@@ -1170,12 +1227,25 @@ def _add_judge(commands) -> None:
         "--model",
         metavar="NAME|FILE",
         help="weights of the network, which must have learned single days (default: shipped, "
-        "ocean-2-preview)",
+        "ocean-2)",
     )
     p.add_argument(
         "--draws", type=_positive, default=8, help="how often clouds are moved (%(default)s)"
     )
     p.add_argument("--seed", type=int, default=0, help="same seed, same clouds (%(default)s)")
+    p.add_argument(
+        "--hide",
+        metavar="LEFT.nc",
+        help="only write what is left of FILE in the first draw, for another program to fill",
+    )
+    p.add_argument(
+        "--filled",
+        action="append",
+        default=[],
+        metavar="NAME=MAPS.nc",
+        help="score complete daily maps that another program made of LEFT.nc beside all others, "
+        "with the same --seed and days; may be repeated (then one draw is judged)",
+    )
     for end, which in (("from", "first"), ("to", "last")):
         p.add_argument(
             f"--judge-{end}",
@@ -1194,18 +1264,38 @@ def _judge(a) -> None:
 
         need("plot", "matplotlib")
         figure = _checked_output(a.figure, a.overwrite, a.input, suffixes=(".png",))
+    left = None
+    if a.hide is not None:
+        left = _checked_output(a.hide, a.overwrite, a.input, a.out, a.figure)
     from sst_tutorial.data import open_sst
-    from sst_tutorial.judging import draw, judge, table
+    from sst_tutorial.judging import draw, hide, judge, table
     from sst_tutorial.results import write_results
 
     daily = open_sst(a.input, **_opening_options(a))
     period = _period(a.judge_from, a.judge_to)
-    results = judge(daily, model=a.model, draws=a.draws, seed=a.seed, period=period)
-    print(table(results))
+    if left is not None:
+        _write(hide(daily, a.seed, period), left, a.command_line)
+        print(f"{left}: fill it, then judge with --filled NAME=MAPS.nc and the same --seed")
+        return
+    filled = dict(_filled(words, daily) for words in a.filled)
+    how = {"model": a.model, "draws": a.draws, "seed": a.seed, "period": period}
+    results = judge(daily, **how, filled=filled)
     if out is not None:
         write_results({"command": a.command_line, **results}, out)
     if figure is not None:
         _save(draw(results), figure)
+    print(table(results))
+
+
+def _filled(words: str, daily) -> tuple:
+    """(name, maps) of "NAME=MAPS.nc", opened as the variable that `daily` holds."""
+    from sst_tutorial.data import open_sst
+
+    name, equals, path = words.partition("=")
+    if not (name and equals and path):
+        raise ValueError(f"--filled {words!r} is not NAME=MAPS.nc, for example mine=complete.nc")
+    about = {key: daily.attrs[key] for key in ("variable", "transform") if key in daily.attrs}
+    return name, open_sst(path, **about)
 
 
 def _period(*days):
@@ -1222,6 +1312,29 @@ def _save(figure, path: Path) -> None:
     figure.savefig(drawn, format="png", dpi=156)  # twice the pixels of a telephone
     with whole(path) as part:
         part.write_bytes(drawn.getvalue())
+
+
+# ---------------------------------------------------------------------------- export
+
+
+def _add_export(commands) -> None:
+    p = _add_command(commands, "export", _export, "write weights as an ONNX file", EXPORT)
+    p.add_argument("output", metavar="FILE.onnx", help="file to write")
+    p.add_argument("--model", metavar="NAME|FILE", help="weights (default: shipped)")
+    p.add_argument(
+        "--shape", nargs=2, type=_positive, default=(64, 64), metavar=("ROWS", "COLUMNS"),
+        help="size of the maps that the file takes (64 64)",
+    )  # fmt: skip
+    p.add_argument("--overwrite", action="store_true", help="replace FILE.onnx if it exists")
+
+
+def _export(a) -> None:
+    out = _checked_output(a.output, a.overwrite, suffixes=(".onnx",))
+    from sst_tutorial.export import export_onnx
+
+    apart = export_onnx(out, a.model, tuple(a.shape))
+    size = out.stat().st_size / 1e6
+    print(f"{out}: {size:.1f} MB, within {apart:.1e} K of PyTorch under ONNX Runtime")
 
 
 if __name__ == "__main__":

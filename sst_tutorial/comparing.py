@@ -9,9 +9,12 @@ Both are judged on the same months, those of an exam's twin. Ten runs of a base 
 
     encoder, mixer, temporal, spatial_tr, decoder    a part of `model.SpatioTemporalModel`, built
                                                      with the arguments of what it replaces
+    spatial_pe                                       likewise: how loudly places are told
     network, first_guess                             a whole slot of `networks.Estimator`
+    samples, loss                                    a `samples.SampleMaker`; a function that is
+                                                     called as `training.ocean_rmse` is
 
-The promises of `promises.py` are asked of a class before anything is trained.
+The promises of `promises.py` are asked of a part of the network before anything is trained.
 
 Equal seconds. A processor that others use too gives a run of so many seconds now 300 steps, now
 600. So on a processor the seconds are those of the stored base: both settings take some steps in
@@ -34,7 +37,7 @@ from unittest.mock import patch
 import numpy as np
 import torch
 
-from sst_tutorial import model, networks
+from sst_tutorial import model, networks, runs, training
 from sst_tutorial.deciding import (
     SMALL,
     Difference,
@@ -65,11 +68,14 @@ PARTS = {
     "encoder": "VideoEncoder",
     "mixer": "SpaceTime",
     "temporal": "TemporalAttentionAggregator",
+    "spatial_pe": "SpatialPositionalEncoding2D",
     "spatial_tr": "SpatialTransformer",
     "decoder": "MonthlyConvDecoder",
 }
 WHOLE = {"network": networks.NETWORKS, "first_guess": networks.FIRST_GUESSES}
+TAUGHT = ("samples", "loss")  # slots of the training, not of the network
 NOT_A_CHANGE = ("seed", "steps", "seconds", "preset")
+FIRST_STEPS = 5  # by which two versions of torch are compared
 ROUNDS = 5  # of the trial of speed, of two steps of each setting
 TIMING = 0.05  # of the ratio of two speeds that is taken for noise: both get the same steps
 
@@ -179,6 +185,7 @@ def store(base="quick", seeds=10, seconds=None, steps=None, exam=None, folder=No
             "budget": budget,
             "exam": _about(plan.exam),
             "first_guess": errors_of(plan.build("base"), plan.exam)[0],
+            "after_steps": after_steps(plan),
             "runs": runs,
             **_where(),
         }
@@ -268,12 +275,12 @@ def _sorted_out(change: dict) -> tuple[dict, dict]:
         if key in NOT_A_CHANGE:
             raise ValueError(f"{key}={value!r} is no change: seeds, seconds and steps are for both")
         if callable(value):
-            known = (*PARTS, *WHOLE)
+            known = (*PARTS, *WHOLE, *TAUGHT)
             if key not in known:
                 raise ValueError(f"change={key!r} is no slot for a class; slots are {known}")
             slots[key] = value
             continue
-        if key in PARTS:
+        if key in PARTS or key in TAUGHT:
             raise ValueError(f"{key}={value!r} must be a class that builds this part")
         table, dot, inner = key.partition(".")
         if dot:
@@ -304,13 +311,28 @@ def in_place(slots: dict):
         for slot, made in slots.items():
             if slot in PARTS:
                 stack.enter_context(patch.object(model, PARTS[slot], made))
+            elif slot == "loss":
+                stack.enter_context(patch.object(training, "ocean_rmse", made))
+            elif slot == "samples":
+                stack.enter_context(patch.object(runs, "_samples", _drawn_by(made)))
             else:
                 stack.enter_context(patch.dict(WHOLE[slot], {_name(made): made}))
         yield
 
 
+def _drawn_by(made):
+    """`runs._samples` with another maker: the months that stop a run stay what they were."""
+    really = runs._samples
+
+    def samples(*arguments):
+        with patch.object(runs, "SampleMaker", made):
+            return really(*arguments)
+
+    return samples
+
+
 def _ask_promises(plan: Plan) -> None:
-    if not plan.slots:
+    if not set(plan.slots) - set(TAUGHT):
         plan.build("change")  # a wrong setting is told now, not after a minute
         return
     wrong = what_is_wrong(lambda: plan.build("change"))
@@ -391,7 +413,7 @@ def _tidy(number: float) -> int:
 def speed(plan: Plan) -> dict[str, float]:
     """Milliseconds of a step of the base and of the change, of the processor's own time, both
     measured in turn in this process; the fastest of them, since nothing makes a step too fast."""
-    both = {which: _stepper(plan, which) for which in ("base", "change")}
+    both = {which: _stepper(plan, which)[0] for which in ("base", "change")}
     ms = dict.fromkeys(both, math.inf)
     for _ in range(ROUNDS):
         for which, step in both.items():
@@ -402,12 +424,12 @@ def speed(plan: Plan) -> dict[str, float]:
     return {which: float(f"{value:.4g}") for which, value in ms.items()}
 
 
-def _stepper(plan: Plan, which: str):
-    """One step of training, samples included, as a function."""
-    settings = plan.of(which)[0]
+def _stepper(plan: Plan, which: str, lr: float = 1e-5):
+    """One step of training, samples included, as a function, and the estimator that it trains."""
+    settings, slots = plan.of(which)
     estimator = plan.build(which).train()
-    samples = SampleMaker("cpu", seed=0, pieces=4)
-    optimizer = torch.optim.AdamW(estimator.parameters(), 1e-5)
+    samples = slots.get("samples", SampleMaker)("cpu", seed=0, pieces=4)
+    optimizer = torch.optim.AdamW(estimator.parameters(), lr)
     number = iter(range(10**9))
 
     def step():
@@ -417,7 +439,7 @@ def _stepper(plan: Plan, which: str):
         loss.backward()
         optimizer.step()
 
-    return step
+    return step, estimator
 
 
 def _label(budget: dict) -> str:
@@ -452,7 +474,8 @@ def _differs(record: dict, plan: Plan) -> str | None:
     """What keeps stored runs from standing beside new ones, in words; None = nothing.
 
     Rounding differs between processors, and turns a run into another one as a seed does; the months
-    must be the same, by the errors of the untrained base.
+    must be the same, by the errors of the untrained base. Another version of torch may draw other
+    random numbers or step otherwise: so many steps of one seed tell, before rounding does.
     """
     here = _where()
     for what, ours, theirs in (
@@ -461,7 +484,6 @@ def _differs(record: dict, plan: Plan) -> str | None:
         ("the exam", _about(plan.exam), record.get("exam")),
         ("the graphics card", here["machine"]["gpu"], record["machine"].get("gpu")),
         ("the system", here["machine"]["system"], record["machine"].get("system")),
-        ("the version of torch", _minor(here), _minor(record)),
     ):
         if ours != theirs:
             return f"{what} (stored {theirs}, here {ours})"
@@ -470,7 +492,23 @@ def _differs(record: dict, plan: Plan) -> str | None:
     found, theirs = errors_of(plan.build("base"), plan.exam)[0], record["first_guess"]
     if len(found) != len(theirs) or not np.allclose(found, theirs, rtol=1e-3):
         return "the months that judge"
+    if _minor(here) == _minor(record):
+        return None
+    found, theirs = after_steps(plan), record.get("after_steps")
+    if theirs is None or not np.allclose(found, theirs, rtol=1e-3):
+        return f"the version of torch (stored {_minor(record)}, here {_minor(here)})"
     return None
+
+
+def after_steps(plan: Plan) -> list[float]:
+    """Sums of squared errors of the months after `FIRST_STEPS` steps of the base, seed 0."""
+    settings = plan.base
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        step, estimator = _stepper(plan, "base", settings.lr)
+        for _ in range(FIRST_STEPS):
+            step()
+    return errors_of(estimator, plan.exam)[0]
 
 
 def _asked_alike(record: dict, plan: Plan) -> bool:
@@ -544,6 +582,14 @@ def _length(budget: dict, which: str) -> dict:
 
 
 def _one_run(settings: Settings, slots: dict, exam: str) -> dict:
+    estimator, run = trained(settings, slots)
+    squares, cells, _ = errors_of(estimator, exam)
+    rmse = math.sqrt(sum(squares) / sum(cells))
+    return run | {"rmse_K": rmse, "square_sum": squares, "weight_sum": cells}
+
+
+def trained(settings: Settings, slots: dict) -> tuple[networks.Estimator, dict]:
+    """A run with classes in their slots, and {"seed", "steps", "seconds"} of it."""
     state = torch.random.get_rng_state(), np.random.get_state()  # noqa: NPY002
     try:
         with tempfile.TemporaryDirectory() as folder, in_place(slots):
@@ -552,15 +598,10 @@ def _one_run(settings: Settings, slots: dict, exam: str) -> dict:
     finally:  # who runs this in a notebook keeps the random numbers of its other cells
         torch.random.set_rng_state(state[0])
         np.random.set_state(state[1])  # noqa: NPY002
-    squares, cells, _ = errors_of(estimator, exam)
-    rmse = math.sqrt(sum(squares) / sum(cells))
-    return {
+    return estimator, {
         "seed": settings.seed,
-        "rmse_K": rmse,
         "steps": run["steps"],
         "seconds": run["seconds"],
-        "square_sum": squares,
-        "weight_sum": cells,
     }
 
 

@@ -22,9 +22,10 @@ from sst_tutorial.axes import (
     find_coordinate,
     refuse_a_list_of_points,
     refuse_other_grids,
+    unrolled,
 )
 from sst_tutorial.plausible import COLDEST, HOTTEST, KELVIN, guarded, without_codes  # noqa: F401
-from sst_tutorial.quality import Rule, find_quality
+from sst_tutorial.quality import Rule, advised, find_error, find_quality
 from sst_tutorial.quantity import Quantity
 from sst_tutorial.sea_mask import find_mask, ocean_of
 from sst_tutorial.units import decoded, in_valid_range, packing_of, thinned, unit_of
@@ -71,7 +72,7 @@ def open_sst(
     units : "degC" or "K", overrides the unit that the file states or fails to state.
     quality : the worst grade to take, in the file's own scale; "none" takes all. By default the two
         best: `quality_level` >= 4 (GHRSST), `qual_sst` <= 1 (NASA), or those whose flag_meanings
-        begin with best, good, acceptable. Some products advise otherwise: ACSPO takes 5 alone.
+        begin with best, good, acceptable; of NOAA's ACSPO 5 alone, as its makers advise.
     date : the day of a single field whose file has no time. Without it the middle of
         time_coverage_start and time_coverage_end is taken, or the only date in the file's name.
     cadence : what one field stands for where that is no day: "monthly" or a number of days; it is
@@ -84,7 +85,8 @@ def open_sst(
     xarray.Dataset with
         sst (time, lat, lon) float32, degC, NaN = land, cloud or any other gap;
         ocean_mask (lat, lon) bool, True = ocean;
-        sst_error (time, lat, lon) float32, K, only where the file has `sses_standard_deviation`;
+        sst_error (time, lat, lon) float32, K, only where the file tells the error of each
+            observation (`sses_standard_deviation`, a total uncertainty);
         time: midnight of each UTC day present, sorted, unique (absent days stay absent); lat
         ascending; lon ascending and contiguous, starting in [-180, 180) and running past 180 where
         a region crosses it.
@@ -174,7 +176,7 @@ def _tell(parts: list[_Part], quality) -> None:
         more = f" and {len(dated) - 1} more files have" if len(dated) > 1 else " has"
         warnings.warn(f"{dated[0].where}{more} no time: {dated[0].dated}", stacklevel=4)
     rule = parts[0].rule
-    if rule is not None and rule.limit is not None:
+    if rule is not None and rule.selects:
         warnings.warn(
             f"{parts[0].where}: only pixels with {rule} are taken; quality=N sets another limit, "
             "quality='none' takes all",
@@ -197,6 +199,7 @@ def _tell(parts: list[_Part], quality) -> None:
 
 
 def _read(ds: xr.Dataset, sst: xr.DataArray, where: str, asked: dict) -> _Part:
+    ds = unrolled(ds, sst)
     axes = {kind: find_coordinate(ds, sst, kind, where) for kind in KINDS}
     refuse_a_list_of_points(ds, sst, axes, where)
     own = files.is_own_output(ds)
@@ -206,14 +209,14 @@ def _read(ds: xr.Dataset, sst: xr.DataArray, where: str, asked: dict) -> _Part:
         "sst": str(sst.name),
         "quality": find_quality(ds, sst, grid),
         "bias": find_companion(ds, sst, grid, "sses_bias"),
-        "error": find_companion(ds, sst, grid, "sses_standard_deviation"),
+        "error": find_error(ds, sst, grid),
         "mask": find_mask(ds, sst, grid),
     }
     names = {role: name for role, name in names.items() if name}
     unpacked = decoded(ds, [*names.values(), axes["latitude"], axes["longitude"]], where)
     held = {role: unpacked[name] for role, name in names.items()}
     read_as, stated = unit_of(held["sst"], where, asked)
-    rule = Rule.of(held.get("quality"), asked["quality"], where)
+    rule = Rule.of(held.get("quality"), asked["quality"], where, advised(ds, where))
     packing = packing_of(held["sst"], where)
     fields = _fields(held, rule, read_as, asked["bias"], where)
     tidy = _three_axes(fields, axes, ds, where) | {"start": ("time", start), "end": ("time", end)}
@@ -248,7 +251,7 @@ def _fields(held: dict, rule: Rule | None, read_as: str | None, bias: bool, wher
         if "bias" not in held:
             raise ValueError(f"bias=True: {where} has no variable sses_bias to subtract")
         sst = sst - held["bias"].fillna(0)
-    if rule is not None and rule.limit is not None:
+    if rule is not None and rule.selects:
         sst = sst.where(rule.keeps(held["quality"]))
     fields = {"sst": (sst - KELVIN if read_as == "K" else sst).astype("float32")}
     if rule is not None and rule.rising is not None:
@@ -390,6 +393,8 @@ def _by_day(joined: xr.Dataset, parts: list[_Part], cadence) -> xr.Dataset:
     start, end, stamps = (joined[k].values for k in ("start", "end", "time"))
     length = _length(joined, parts[0].width)
     joined = joined.drop_vars(["start", "end"])
+    if cadence is None and not parts[0].own:
+        _tell_of_running_means(parts[0], start, end, stamps)
     spans = None
     if cadence is not None:
         bounds = (start, end) if (end > start).all() else (None, None)
@@ -409,6 +414,18 @@ def _by_day(joined: xr.Dataset, parts: list[_Part], cadence) -> xr.Dataset:
             f"cadence={cadence!r}: {parts[0].where} has a field for each day; leave it"
         )
     return days.spread(joined, *spans)
+
+
+def _tell_of_running_means(part: _Part, start, end, stamps) -> None:
+    """A field for each day that covers more than one of them is smoother than a daily map."""
+    apart = np.diff(np.unique(stamps.astype("datetime64[D]"))).astype(int)
+    wide = max(float(np.median((end - start) / days.DAY)), part.width or 0.0)
+    if apart.size and apart.min() == 1 and wide > days.LONGEST:
+        warnings.warn(
+            f"{part.where}: it has a field for each day, but each covers about {wide:.0f} days: "
+            "running means are taken for daily maps, and so are what is filled in and its error",
+            stacklevel=4,
+        )
 
 
 def _load(ds: xr.Dataset, where: str) -> xr.Dataset:
@@ -445,7 +462,7 @@ def _guarded(sst: xr.DataArray, part: _Part, transform: str | None) -> xr.DataAr
 
 
 def _refuse_nothing_left(sst: xr.DataArray, part: _Part) -> None:
-    limited = part.rule is not None and part.rule.limit is not None
+    limited = part.rule is not None and part.rule.selects
     if limited and sst.chunks is None and not sst.notnull().any():
         raise ValueError(
             f"{part.where}: no pixel has {part.rule}; choose another quality=N, or quality='none'"

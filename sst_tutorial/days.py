@@ -58,7 +58,9 @@ def _decoded(time: xr.Variable, name: str, where: str) -> np.ndarray:
     raw = time.values.astype(float)
     if "datenum" in low or re.match(r"days? since 0+-0+-0+", low):
         return _since_1970(raw - _DATENUM_1970)
-    if "julian" in low and np.nanmin(raw, initial=np.inf) > 2e6:
+    # Whatever the calendar calls the origin, days since -4712 (or 4713 BC) are Julian days.
+    is_julian = "julian" in low or re.match(r"days? since -471[23]-", low)
+    if is_julian and np.nanmin(raw, initial=np.inf) > 2e6:
         return _since_1970(raw - _JULIAN_1970)
     if "%y%m%d" in low or low in ("yyyymmdd", ""):
         date = pd.to_datetime(pd.Series(raw.ravel() // 1).astype("Int64").astype(str), "coerce")
@@ -187,7 +189,8 @@ def from_attributes(ds: xr.Dataset, where: str):
             if end >= start:
                 words = [named[k] for k in (first, last) if k in named]
                 return start, end, " and ".join(words)
-    dates = set(re.findall(r"(?<!\d)((?:19|20)\d{6})(?=\d{6}(?!\d)|(?!\d))", Path(where).name))
+    name = re.sub(r"(?<!\d)((?:19|20)\d\d)([-_.])(\d\d)\2(\d\d)(?!\d)", r"\1\3\4", Path(where).name)
+    dates = set(re.findall(r"(?<!\d)((?:19|20)\d{6})(?=\d{6}(?!\d)|(?!\d))", name))
     stamp = stamp_of(next(iter(dates))) if len(dates) == 1 else None
     return None if stamp is None else (stamp, stamp, "its name")
 
@@ -212,18 +215,24 @@ def stamp_of(text) -> np.datetime64 | None:
 # ---------------------------------------------------------------- more than a day
 
 
+_LENGTHS = {"d": 1, "w": 7, "m": 30, "y": 365, "a": 365}  # days, by the first letter
+
+
 def said_width(ds: xr.Dataset) -> float | None:
     """Days that one field covers, if an attribute of the file says it."""
-    for name in ("time_coverage_resolution", "temporal_resolution", "temporal_range"):
+    for name in ("time_coverage_resolution", "temporal_resolution", "temporal_range", "frequency"):
         text = str(ds.attrs.get(name, "")).strip().lower()
         period = re.fullmatch(
             r"p?(\d*)[\s-]*(d|day|daily|w|week|weekly|m|mon|month|monthly|y|year|yearly|annual)s?",
             text,
         )
         if period:
-            length = {"d": 1, "w": 7, "m": 30, "y": 365, "a": 365}[period[2][0]]
-            return float(int(period[1] or 1) * length)
-    return None
+            return float(int(period[1] or 1) * _LENGTHS[period[2][0]])
+    words = re.search(
+        r"\b(?:(\d+)[\s-]*days?|weekly|monthly)\b.{0,20}\b(mean|average|composite|running|moving)",
+        str(ds.attrs.get("title", "")).lower(),
+    )
+    return None if words is None else float(words[1] or _LENGTHS[words[0][0]])
 
 
 def days_a_field(stamps: np.ndarray, widths: np.ndarray | None, said: float | None) -> float:
@@ -236,7 +245,7 @@ def days_a_field(stamps: np.ndarray, widths: np.ndarray | None, said: float | No
         return 1.0
     if widths is not None and np.median(widths) > LONGEST:
         return float(np.median(widths))
-    if said is not None and said > 1 and (not spacing.size or spacing.min() >= 5):
+    if said is not None and said > 1 and (not spacing.size or spacing.min() >= min(said, 5)):
         return said
     if spacing.size >= 2 and spacing.min() >= 5 and _regular(np.unique(stamps), spacing):
         return float(np.median(spacing))

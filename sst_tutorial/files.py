@@ -130,7 +130,7 @@ def open_one(file: Path) -> xr.Dataset:
             raise ValueError(f"it is {missing} bytes shorter than its header says")
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Failed to open Zarr store with consolidated")
-            return xr.open_dataset(file, engine=engine, decode_cf=False)
+            ds = xr.open_dataset(file, engine=engine, decode_cf=False)
     except FileNotFoundError:
         raise ValueError(f"path={str(file)!r}: no such file; check the name") from None
     except Exception as error:  # damaged metadata make the libraries raise whatever they like
@@ -139,6 +139,40 @@ def open_one(file: Path) -> xr.Dataset:
             f"path={str(file)!r} cannot be read as NetCDF or Zarr ({reason}); is it complete, and "
             "of that format?"
         ) from error
+    return _with_its_group(ds, file)
+
+
+def _with_its_group(ds: xr.Dataset, file: Path) -> xr.Dataset:
+    """`ds`, or where it has no field the one group below that has some, with all above it.
+
+    ValueError where several groups have fields: which one is the user's to say.
+    """
+    if _has_field(ds):
+        return ds
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            groups = xr.open_groups(file, engine="zarr" if file.is_dir() else None, decode_cf=False)
+    except (OSError, ValueError, TypeError, NotImplementedError):  # a format without groups
+        return ds
+    held = [name for name, group in groups.items() if _has_field(group)]
+    if not held:
+        return ds
+    if len(held) > 1:
+        raise ValueError(
+            f"path={str(file)!r} has fields in {len(held)} groups, {', '.join(held)}: open one, "
+            f"xarray.open_dataset({str(file)!r}, group={held[0]!r}), and pass the Dataset"
+        )
+    inside = groups[held[0]]
+    for name, above in groups.items():  # coordinates may lie in the groups around it
+        if held[0].startswith(name.rstrip("/") + "/") and name != held[0]:
+            inside = inside.assign({k: v for k, v in above.variables.items() if k not in inside})
+            inside = inside.assign_attrs(above.attrs | inside.attrs)
+    return inside
+
+
+def _has_field(ds: xr.Dataset) -> bool:
+    return any(v.ndim >= 2 and v.dtype.kind in "fiu" for v in ds.data_vars.values())
 
 
 def _without_own(opened: list) -> list:

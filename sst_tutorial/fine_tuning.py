@@ -240,6 +240,8 @@ class Withheld:
         fields = (batch.anomaly, batch.observed, batch.ocean, batch.target, judged)
         anomaly, observed, ocean, target, judged = (_turned(x, turn) for x in fields)
         batch = replace(batch, anomaly=anomaly, observed=observed, ocean=ocean, target=target)
+        if batch.error is not None:
+            batch = replace(batch, error=_turned(batch.error, turn))
         return batch, judged
 
     def _question(self, rng) -> tuple[Month, int, np.ndarray]:
@@ -260,13 +262,18 @@ class Withheld:
             )
         day = int(rng.choice(days))
         begin, end = _window(day, len(left), rng)
-        month = Month(left[begin:end], series.ocean, quantity=series.quantity)
+        error = None if series.error is None else series.error[begin:end]
+        month = Month(left[begin:end], series.ocean, quantity=series.quantity, error=error)
         row, col = rng.permutation(np.argwhere(np.isfinite(withheld[day])))[0]
         places = zip((row, col), series.ocean.shape, strict=True)
         tile = tuple(_around(at, n, rng) for at, n in places)
         month, day = month.cut(*tile), day - begin
-        truth = withheld[begin + day][tile] - month.prior[day]
+        truth = self._answers(withheld)[begin + day][tile] - month.prior[day]
         return month, day, (truth / series.quantity.unit).astype(np.float32)
+
+    def _answers(self, withheld):
+        """(T, H, W) what the days are compared with, NaN = nothing; who knows more may say more."""
+        return withheld
 
 
 def _window(day: int, T: int, rng) -> tuple[int, int]:
@@ -327,7 +334,8 @@ def _fit(estimator, learning, samples, stop_by, settings, out, fabric, progress)
             group["lr"] = learning_rate(step, done, settings)
         batch, judged = samples(step, settings.batch_size)
         batch, judged = _moved(batch, fabric), judged.to(fabric.device)
-        loss = ocean_rmse(model(*batch.inputs).mean, batch.target, judged)
+        estimate = model(*batch.inputs, error=batch.error)
+        loss = ocean_rmse(estimate.mean, batch.target, judged)
         fabric.backward(loss)
         fabric.clip_gradients(model, optimizer, max_norm=settings.clip, error_if_nonfinite=False)
         optimizer.step()
@@ -353,7 +361,8 @@ def _fit(estimator, learning, samples, stop_by, settings, out, fabric, progress)
 
 
 def _moved(batch: Batch, fabric) -> Batch:
-    parts = ("anomaly", "observed", "ocean", "exists", "wanted", "target")
+    parts = ["anomaly", "observed", "ocean", "exists", "wanted", "target"]
+    parts += ["error"] * (batch.error is not None)
     return replace(batch, **{name: getattr(batch, name).to(fabric.device) for name in parts})
 
 

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 # A Gaussian count below this is "nothing near": the ratio would be decided by rounding.
 TINY_COUNT = 1e-6
+LEAST_TRUST, MOST_TRUST = 0.25, 2.0  # of an observation whose product tells its error
 
 
 class Reading(NamedTuple):
@@ -167,6 +168,10 @@ class SuccessiveCorrections(nn.Module):
     here the width, memory, noise and gain of every correction are learned, four numbers each. The
     cost does not depend on the number of observations.
 
+    Where the product tells the `error` of each observation, misfit and count are weighed by the
+    trust in it, see `_trust`. What the network reads stays the plain count, which it learned:
+    weighed counts made maps of the moving sea up to 6 % worse.
+
     Args:
         iterations: number of corrections, at least 3.
         adapt: let a small network bend the four numbers of every correction to the month at hand,
@@ -176,6 +181,7 @@ class SuccessiveCorrections(nn.Module):
     """
 
     COUNTS = 3  # of the counts of observations, this many are channels: wide, middle, narrow
+    uses_error = True
 
     def __init__(self, iterations=12, adapt=False, motion=False):
         super().__init__()
@@ -196,15 +202,16 @@ class SuccessiveCorrections(nn.Module):
             nn.init.zeros_(self.tune[2].weight)
             nn.init.zeros_(self.tune[2].bias)
 
-    def forward(self, x: Tensor, observed, ocean, exists, wanted=None) -> FirstGuess:
+    def forward(self, x: Tensor, observed, ocean, exists, wanted=None, error=None) -> FirstGuess:
         """x (B, T, H, W) anomalies, 0 where not observed; the rest as in `months.Batch`; wanted
         (B, T) bool, True = a day of which the mean is asked, None = all that exist."""
-        reading = self.read(x, observed, ocean, exists)
+        reading = self.read(x, observed, ocean, exists, error)
         return self.answer(reading, exists if wanted is None else wanted)
 
-    def read(self, x: Tensor, observed, ocean, exists) -> Reading:
+    def read(self, x: Tensor, observed, ocean, exists, error=None) -> Reading:
         """The channels are misfit, analysis and three counts."""
-        analysis, increments, counts = self.analyse(x, observed, ocean if self.motion else None)
+        seen_on = ocean if self.motion else None
+        analysis, increments, counts = self.analyse(x, observed, seen_on, error)
         n = len(counts)
         chosen = [counts[i].log1p() for i in (n // 3, 2 * n // 3, n - 1)]
         misfit = (x - analysis).masked_fill(~observed, 0.0)
@@ -235,10 +242,11 @@ class SuccessiveCorrections(nn.Module):
         return FirstGuess(mean, daily, channels, known, maps)
 
     def analyse(
-        self, x: Tensor, observed: Tensor, ocean: Tensor | None = None
+        self, x: Tensor, observed: Tensor, ocean: Tensor | None = None, error: Tensor | None = None
     ) -> tuple[Tensor, list[Tensor], list[Tensor]]:
         """x (B, T, H, W) anomalies, anything where not observed; observed the same shape, bool;
-        ocean (B, H, W) bool, where something could be seen, None = on the whole map.
+        ocean (B, H, W) bool, where something could be seen, None = on the whole map; error the
+        shape of x, standard deviation of each observation, 0 = not told, None = of none.
 
         Returns the analysis (B, T, H, W), complete, and for each correction its increment and its
         count of observations, both (B, T, H, W), all in float32 at least.
@@ -258,12 +266,21 @@ class SuccessiveCorrections(nn.Module):
         along_h = _gaussian(row / cells)[:, :, None, None]  # (n, b, 1, 1, H, H)
         along_w = _gaussian(col / cells)  # (n, b, W, W)
         analysis, increments, counts = torch.zeros_like(x), [], []
+        if error is not None:
+            error = F.pad(error.to(x.dtype), (0, 0, 0, 0, 0, spare))
+            told = _borne_out(x, seen, error)  # (B, T, H, W), (B, 1, 1, 1)
         for i in range(len(cells)):
-            both = torch.stack([(x - analysis) * seen, seen], 1)  # (B, 2, T, H, W)
-            both = (both.flatten(1, 3) @ along_w[i]).unflatten(1, (2, T, H))
+            misfit = (x - analysis) * seen
+            fields = [misfit, seen]
+            if error is not None:
+                trust = _trust(misfit, seen, *told)
+                fields = [misfit * trust, seen, seen * trust]
+            kinds = len(fields)
+            both = torch.stack(fields, 1)  # (B, 2 or 3, T, H, W)
+            both = (both.flatten(1, 3) @ along_w[i]).unflatten(1, (kinds, T, H))
             both = (along_t[i] @ (along_h[i] @ both).flatten(3)).unflatten(3, (H, W))
-            total, count = both.unbind(1)  # (B, T, H, W) each
-            increment = gain[i] * total / (count + noise[i])
+            total, count, *weighed = both.unbind(1)  # (B, T, H, W) each
+            increment = gain[i] * total / ((weighed[0] if weighed else count) + noise[i])
             analysis = analysis + increment
             increments.append(increment[:, :days])
             counts.append(count[:, :days])
@@ -282,6 +299,50 @@ class SuccessiveCorrections(nn.Module):
             bend = self.tune(features.to(self.log_cells.dtype))
             numbers = numbers + bend.unflatten(1, (4, -1))  # (B, 4, n)
         return numbers.to(x.dtype).exp().permute(1, 2, 0)[..., None, None].unbind()
+
+
+def _borne_out(x: Tensor, seen: Tensor, error: Tensor) -> tuple[Tensor, Tensor]:
+    """By how much the error variance of each observation exceeds their mean (B, T, H, W), and that
+    mean (B, 1, 1, 1), both as far as the observations themselves bear it out.
+
+    Neighbours differ more where their errors are large, if what the product tells is true: the
+    slope of their squared difference against the sum of their error variances is 1 then, and 0
+    where the product tells nothing. Without that, errors that only claim to differ made maps 4 to
+    17 % worse.
+    """
+    square = error.masked_fill(seen == 0, 0.0).square()  # 0 where nobody tells it
+    known = (square > 0).to(x.dtype)
+    number = known.sum((1, 2, 3), keepdim=True).clamp_min(1.0)
+    mean = square.sum((1, 2, 3), keepdim=True) / number  # (B, 1, 1, 1)
+    pairs = [_beside(x, square, known, axis) for axis in (2, 3)]
+    difference, errors, both = (torch.cat(part, 1) for part in zip(*pairs, strict=True))  # (B, n)
+    number = both.sum(1, keepdim=True).clamp_min(1.0)
+    errors = (errors - (errors * both).sum(1, keepdim=True) / number) * both
+    slope = (difference * errors).sum(1) / errors.square().sum(1).clamp_min(1e-8)
+    slope = slope.clamp(0.0, 1.0)[:, None, None, None]  # (B, 1, 1, 1)
+    return slope * (square - mean) * known, slope * mean
+
+
+def _beside(x, square, known, axis: int) -> list[Tensor]:
+    """Of neighbours along an axis, (B, n) each: squared difference, sum of their error variances,
+    and 1 where both are known."""
+    n = x.shape[axis] - 1
+    a, b = ([field.narrow(axis, k, n) for field in (x, square, known)] for k in (0, 1))
+    fields = ((a[0] - b[0]).square(), a[1] + b[1], a[2] * b[2])
+    return [field.flatten(1) for field in fields]
+
+
+def _trust(misfit: Tensor, seen: Tensor, excess: Tensor, mean: Tensor) -> Tensor:
+    """Weight (B, T, H, W) of each observation in a correction, 1 where nobody tells its error.
+
+    Of what is left to explain, the part that is no noise is the same for all of them: a wide
+    correction, which explains much, trusts all alike, a narrow one tells them apart. Arguments: the
+    misfit, and what `_borne_out` returns.
+    """
+    number = seen.sum((1, 2, 3), keepdim=True).clamp_min(1.0)
+    variance = misfit.square().sum((1, 2, 3), keepdim=True) / number
+    variance = torch.maximum(variance, mean) + 1e-8
+    return (variance / (variance + excess)).clamp(LEAST_TRUST, MOST_TRUST)
 
 
 def _features(x: Tensor, seen: Tensor) -> Tensor:

@@ -25,6 +25,7 @@ import xarray as xr
 
 from sst_tutorial._extras import need
 from sst_tutorial.baselines import dineof_of_series, gaussian, linear_in_time, mean_of_days
+from sst_tutorial.data import AXIS_ATTRIBUTES
 from sst_tutorial.evaluation import (
     COAST_EDGES,
     bias,
@@ -52,7 +53,7 @@ MOST_JUDGED = 400  # cells of a day and draw, at random: more tell hardly more
 BLOCK = 5  # judged days that are drawn together for an interval
 MARGIN = 10  # days of a window before and after those that are asked of it
 KEYS = {  # what the rows are sorted by, the edges of their bins and their unit
-    "coverage": ((0.0, 0.1, 0.25, 0.5, 0.75, 1.0), "of the sea seen on the day"),
+    "coverage": ((0.0, 0.1, 0.25, 0.5, 0.75, 1.0), "the share of the sea that was seen on the day"),
     "days_since_observation": (
         (0, 1, 2, 4, 8, np.inf),
         "days since the cell was seen (the last: or never before)",
@@ -125,6 +126,8 @@ def _by_calendar(method) -> Callable:
             },
             {"time": question.times, "lat": question.lat, "lon": question.lon},
         )
+        if question.error is not None:
+            daily["sst_error"] = (("time", "lat", "lon"), question.error)
         periods = question.times.to_period("M")
         days = np.unique(question.asked[:, 0])
         for period in periods[days].unique():
@@ -319,7 +322,64 @@ def _age(seen) -> np.ndarray:
 # ---------------------------------------------------------------- the judge
 
 
-def judge(daily, methods=None, model=None, draws=DRAWS, seed=0, period=None) -> dict:
+def hide(daily, seed=0, period=None) -> xr.Dataset:
+    """What the methods see in the first draw of `judge`: gappy maps for any other program to fill.
+
+    Fill them (with DINEOF's or DINCAE's own program, for example), and hand the complete maps to
+    `judge(daily, seed=seed, period=period, filled={name: maps})`, which scores them where nobody
+    saw. Arguments as for `judge`. Returns (time, lat, lon) of consecutive days, named and in units
+    as in the file, NaN = gap, `ocean_mask`, and `sst_error` where the file has it.
+    """
+    daily = _opened(daily)
+    first, last = _period(period, daily.indexes["time"])
+    series = _part(daily, last)
+    chosen = well_seen_days(series.left, (series.times >= first) & (series.times <= last))
+    sky = sky_of(chosen, 0, np.random.default_rng(seed))
+    left, _ = under_other_skies(series.left, series.ocean, sky)
+    quantity, axes = series.quantity, ("time", "lat", "lon")
+    name = "sst" if quantity.is_sst else quantity.name
+    coords = {"time": series.times, "lat": series.lat, "lon": series.lon}
+    out = xr.Dataset({name: (axes, quantity.outwards(left).astype(np.float32))}, coords)
+    out[name].attrs = quantity.labels("{}, some observations withheld")
+    out["ocean_mask"] = (axes[1:], series.ocean)
+    if series.error is not None:
+        out["sst_error"] = (axes, np.where(np.isfinite(left), series.error, np.nan))
+        out["sst_error"].attrs["units"] = "K"
+    for axis, attributes in AXIS_ATTRIBUTES.items():
+        out[axis].attrs = dict(attributes)
+    return out
+
+
+def _of_maps(maps: xr.Dataset) -> Callable:
+    """Question -> (n,) of complete maps that somebody else made, tidy."""
+
+    def answer(question):
+        index = [maps.indexes["time"].get_indexer(question.times)]
+        for axis, values in (("lat", question.lat), ("lon", question.lon)):
+            apart = np.abs(maps[axis].values - values[:, None])  # (n, N)
+            index.append(np.where(apart.min(1) < 1e-3, apart.argmin(1), -1))
+        asked = [i[k] for i, k in zip(index, question.asked.T, strict=True)]
+        for axis, places in zip(("time", "lat", "lon"), asked, strict=True):
+            if (places < 0).any():
+                raise ValueError(
+                    f"its maps lack {(places < 0).sum()} of the {len(places)} judged cells along "
+                    f"{axis}: they must have the days and the grid of what `hide` returns"
+                )
+        return maps["sst"].values[tuple(asked)].astype(float)
+
+    return answer
+
+
+def _refuse_copies(error, truth, name) -> None:
+    """Who answers with what was withheld has seen it."""
+    if np.mean(np.abs(error) < 0.02 * truth.std()) > 0.5:
+        raise ValueError(
+            f"{name} holds the withheld observations themselves: fill what `hide` returns "
+            "(`sst-tutorial judge FILE --hide LEFT.nc` writes it), not the file"
+        )
+
+
+def judge(daily, methods=None, model=None, draws=DRAWS, seed=0, period=None, filled=None) -> dict:
     """How well does each method fill this file? Judged by its own observations, withheld.
 
     Parameters
@@ -330,13 +390,15 @@ def judge(daily, methods=None, model=None, draws=DRAWS, seed=0, period=None) -> 
     methods : None for all; names out of `METHODS` and "network"; or a dict
         {name: method(month, day=None) -> (H, W) degC} instead of them.
     model : weights of the network, as for `reconstruct`; they must have learned single days. None
-        for `ocean-2-preview`, which comes with the package. A dict
+        for `ocean-2`, which comes with the package. A dict
         {name: weights} puts several of them side by side.
     draws : how often clouds are moved. Each draw hides a quarter of the well-seen days (the better
         half), so that of 8 draws each is judged twice. Time grows with their number.
     seed : the same seed, the same clouds.
     period : (first, last) day that is judged, None = that of the file; all days are seen all the
         same. So weights can be judged by days that they did not learn from.
+    filled : {name: Dataset}, complete daily maps as `open_sst` returns them, made by any program
+        from what `hide` returns for the same seed and period; that one draw is judged then.
 
     Returns
     -------
@@ -356,6 +418,11 @@ def judge(daily, methods=None, model=None, draws=DRAWS, seed=0, period=None) -> 
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
             raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
     chosen = _chosen(methods, model)
+    if filled:
+        if same := sorted(set(filled) & set(chosen)):
+            raise ValueError(f"filled: {same[0]!r} is a method here already; choose another name")
+        draws = 1
+        chosen |= {name: _of_maps(maps) for name, maps in filled.items()}
     daily = _opened(daily)
     first, last = _period(period, daily.indexes["time"])
     series = _part(daily, last)
@@ -383,6 +450,8 @@ def judge(daily, methods=None, model=None, draws=DRAWS, seed=0, period=None) -> 
             "of another day hide; a complete file needs no judge, see `evaluate`"
         )
     facts = {key: np.concatenate([f[key] for f in found]) for key in found[0]}
+    for name in filled or ():
+        _refuse_copies(answers[name][0] - facts["truth"], facts["truth"], name)
     rows = {
         name: _row(np.concatenate(answers[name]) - facts["truth"], facts) | {"seconds": s}
         for name, s in ((name, seconds[name]) for name in chosen if name not in left_out)
@@ -570,8 +639,8 @@ def _between(edges, whole=True) -> str:
     return f"{high:g}" if high - low == 1 else f"{low + 1:g}-{high:g}"
 
 
-def _span(interval) -> str:
-    return "" if interval is None else f"{interval[0]:.3f}-{interval[1]:.3f}"
+def _span(interval, digits=3) -> str:
+    return "" if interval is None else f"{interval[0]:.{digits}f}-{interval[1]:.{digits}f}"
 
 
 def table(results) -> str:
@@ -600,10 +669,13 @@ def table(results) -> str:
     for key, (_, words) in KEYS.items():
         rows = [row[f"by_{key}"] for row in results["methods"].values()]
         lines += ["", f"RMSE by {words}"]
-        lines.append(" " * 18 + "".join(f"{_between(b, key != 'coverage'):>9}" for b in rows[0]))
-        lines.append(f"{'observations':18}" + "".join(f"{b['observations']:9}" for b in rows[0]))
+        lines.append(" " * 18 + "".join(f"{_between(b, key != 'coverage'):>11}" for b in rows[0]))
+        lines.append(f"{'observations':18}" + "".join(f"{b['observations']:11}" for b in rows[0]))
         for name, bins in zip(results["methods"], rows, strict=True):
-            lines.append(f"{name:18}" + "".join(f"{b['rmse']:9.3f}" for b in bins))
+            lines.append(f"{name:18}" + "".join(f"{b['rmse']:11.3f}" for b in bins))
+            lines.append(
+                "  95 % interval   " + "".join(f"{_span(b['interval'], 2):>11}" for b in bins)
+            )
     lines += ["", *(f"left out: {name}: {why}" for name, why in results["left_out"].items())]
     return "\n".join([*lines, results["words"]])
 

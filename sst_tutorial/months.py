@@ -37,6 +37,8 @@ class Month:
         name: what messages and tables call it.
         truth_of_days: (T, H, W) degC, the truth of each day where it is known, or None.
         quantity: what all of these are; another one than temperature has its own units and limits.
+        error: (T, H, W) K, standard deviation of each observation where the product tells it (NaN
+            or 0 = it does not), or None.
 
     Raises ValueError, naming what was seen, where shapes or types do not fit and where a value is
     outside the limits of its quantity (-5 to 50 degC): kelvin and fill values end here.
@@ -50,6 +52,7 @@ class Month:
     name: str = "the month"
     truth_of_days: np.ndarray | None = None
     quantity: Quantity = SST
+    error: np.ndarray | None = None
 
     def __post_init__(self):
         sst, ocean = np.asarray(self.sst), np.asarray(self.ocean)
@@ -73,6 +76,10 @@ class Month:
         if self.truth_of_days is not None:
             days = np.asarray(self.truth_of_days)
             self._check_field("truth_of_days", days, sst.shape, ocean)
+        if self.error is not None and np.shape(self.error) != sst.shape:
+            raise ValueError(
+                f"error of {self.name} must have shape {sst.shape}, got {np.shape(self.error)}"
+            )
         for name, value in (("sst", sst), ("ocean", ocean), ("prior", prior)):
             object.__setattr__(self, name, value)  # the class is frozen for everybody else
 
@@ -115,6 +122,7 @@ class Month:
             self.name,
             None if self.truth_of_days is None else self.truth_of_days[:, *part],
             self.quantity,
+            None if self.error is None else self.error[:, *part],
         )
 
     def of_day(self, day: int) -> tuple[np.ndarray, np.ndarray | None]:
@@ -134,8 +142,9 @@ class Batch:
     short months). wanted (B, T) bool, True = a day whose mean is asked; None = the whole month.
     target (B, H, W) K, the mean anomaly of the days asked for, 0 on land, or None. prior (B, H, W)
     degC, the prior's mean over them, what to add for a temperature, or None. truth (B, T, H, W) K,
-    the anomalies of all days of a training sample, or None. Of another variable K stands for
-    `quantity.unit` and degC for its own units.
+    the anomalies of all days of a training sample, or None. error (B, T, H, W) K, the standard
+    deviation of each observation, 0 where nobody tells it, or None. Of another variable K stands
+    for `quantity.unit` and degC for its own units.
     """
 
     anomaly: Tensor
@@ -146,13 +155,15 @@ class Batch:
     target: Tensor | None = None
     prior: Tensor | None = None
     truth: Tensor | None = None
+    error: Tensor | None = None
 
     def __post_init__(self):
         if self.anomaly.ndim != 4:
             raise ValueError(f"anomaly must be (B, T, H, W), got shape {tuple(self.anomaly.shape)}")
         B, T, H, W = self.anomaly.shape
         masks = {"observed": (B, T, H, W), "ocean": (B, H, W), "exists": (B, T), "wanted": (B, T)}
-        maps = {"target": (B, H, W), "prior": (B, H, W), "truth": (B, T, H, W)}
+        maps = {"target": (B, H, W), "prior": (B, H, W)}
+        maps |= {"truth": (B, T, H, W), "error": (B, T, H, W)}
         for name, shape in (masks | maps).items():
             tensor = getattr(self, name)
             if tensor is None and (name in maps or name == "wanted"):
@@ -183,6 +194,8 @@ class Batch:
         observed = np.zeros((B, T, H, W), bool)
         ocean, exists = np.zeros((B, H, W), bool), np.zeros((B, T), bool)
         target, prior = np.zeros((B, H, W), np.float32), np.zeros((B, H, W), np.float32)
+        told = any(month.error is not None for month in months)
+        error = np.zeros_like(anomaly) if told else None
         for b, month in enumerate(months):
             t, h, w = month.sst.shape
             seen = month.observed
@@ -190,6 +203,9 @@ class Batch:
             anomaly[b, :t, :h, :w] = np.where(seen, month.anomaly, 0.0) / unit
             observed[b, :t, :h, :w] = seen
             ocean[b, :h, :w], exists[b, :t] = month.ocean, True
+            if month.error is not None:
+                known = seen & (month.error > 0) & np.isfinite(month.error)
+                error[b, :t, :h, :w] = np.where(known, month.error, 0.0) / unit
             mean, truth = (month.prior_mean, month.truth) if day is None else month.of_day(day)
             prior[b, :h, :w] = np.where(month.ocean, mean, 0.0)
             if truth is None:
@@ -197,7 +213,7 @@ class Batch:
             elif target is not None:
                 target[b, :h, :w] = np.where(month.ocean, truth - mean, 0.0) / unit
         wanted = None if day is None else exists & (np.arange(T) == day)  # (B, T)
-        arrays = (anomaly, observed, ocean, exists, wanted, target, prior)
+        arrays = (anomaly, observed, ocean, exists, wanted, target, prior, None, error)
         return cls(*(None if x is None else torch.from_numpy(x).to(device) for x in arrays))
 
     @property
@@ -240,6 +256,10 @@ def month_of(
     sst = np.full((len(days), *ocean.shape), np.nan, dtype=np.float32)  # (T, H, W)
     sst[index[begin:end].day - 1] = here.values
     sst[~(ocean & np.isfinite(sst))] = np.nan
+    error = None
+    if "sst_error" in daily:
+        error = np.full_like(sst, np.nan)  # (T, H, W)
+        error[index[begin:end].day - 1] = daily["sst_error"].isel(time=slice(begin, end)).values
     if climatology is not None:
         if "time" not in climatology.dims:
             climatology = climatology_for(climatology, days)
@@ -247,7 +267,7 @@ def month_of(
     wraps = is_global(daily["lon"].values)
     prior = month_prior(sst, ocean, climatology, wraps, quantity, smooth)
     lat = daily["lat"].values
-    return Month(sst, ocean, prior, truth, lat, str(period), quantity=quantity)
+    return Month(sst, ocean, prior, truth, lat, str(period), quantity=quantity, error=error)
 
 
 class MonthDataset(Dataset):

@@ -173,7 +173,8 @@ def moving_anomalies(
     gradient: float = 1.0,
     memory_days: float = 25.0,
     spin_up_days: int = 120,
-) -> torch.Tensor:
+    flow: bool = False,
+):
     """Daily SST anomalies of ``runs`` independent seas in motion, one instant of each day.
 
     Each is a periodic square: its east is beside its west, its north beside its south, and the
@@ -194,10 +195,12 @@ def moving_anomalies(
     gradient : K per 100 km northward that the flow stirs; the anomalies are proportional to it.
     memory_days : after which the air has taken an anomaly down to 1/e.
     spin_up_days : days before the first one, for turbulence and tracer to develop.
+    flow : return the flow of each day too.
 
     Returns
     -------
-    (runs, days, size, size) float32 in K; rows run south to north, columns west to east.
+    (runs, days, size, size) float32 in K; rows run south to north, columns west to east. With
+    ``flow`` a pair of this and (runs, days, 2, size, size) km per day, eastward and northward.
 
     Raises ``ValueError`` for numbers out of these ranges.
     """
@@ -213,11 +216,47 @@ def moving_anomalies(
     speed = _draw("speed", speed, 0.05, 0.6, runs, generator, device)[:, None, None] * M_PER_S
     sea = _Sea(Grid(size, cell_km), speed, gradient / 100, memory_days, generator)
     seen = torch.empty(runs, days, size, size, device=device)
+    flows = torch.empty(runs, days, 2, size, size, device=device) if flow else None
     for day in range(-spin_up_days, days):
         sea.advance_a_day()
         if day >= 0:
             seen[:, day] = sea.grid.field(sea.t_hat)
-    return seen
+            if flow:
+                flows[:, day] = sea.grid.field(sea.grid.to_flow * sea.b_hat[:, None])
+    return (seen, flows) if flow else seen
+
+
+def paths(flow: torch.Tensor, start: torch.Tensor, day: int, cell_km: float = 8.0, parts=8):
+    """Where water was and will be that is at `start` on a day: (P, days, 2) in cells, row first.
+
+    flow (days, 2, N, N) km per day, eastward and northward, of one periodic sea; start (P, 2) in
+    cells. Steps of 1 / parts days by the midpoint rule, in flows between two days' interpolated.
+    Positions are not wrapped: a path leaves the box on one side and goes on there.
+    """
+    days, size = len(flow), flow.shape[-1]
+    flow = flow.flip(1) / cell_km  # northward first, as rows are, in cells per day
+
+    def at(where, time):
+        now = flow[int(time)].lerp(flow[min(int(time) + 1, days - 1)], time % 1)  # (2, N, N)
+        low = where.floor().long()
+        share, speed = where - low, 0
+        for i in (0, 1):
+            for j in (0, 1):
+                weight = (share[:, 0] - 1 + i).abs() * (share[:, 1] - 1 + j).abs()
+                corner = now[:, (low[:, 0] + i) % size, (low[:, 1] + j) % size]  # (2, P)
+                speed = speed + (weight * corner).T
+        return speed  # (P, 2)
+
+    way = {day: start}
+    for sign, last in ((1, days - 1), (-1, 0)):
+        where, dt = start, sign / parts
+        for n in range(abs(last - day) * parts):
+            time = day + n * dt
+            half = where + dt / 2 * at(where, time)
+            where = where + dt * at(half, time + dt / 2)
+            if (n + 1) % parts == 0:
+                way[day + sign * (n + 1) // parts] = where
+    return torch.stack([way[d] for d in range(days)], 1)
 
 
 def moving_ocean(

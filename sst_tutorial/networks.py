@@ -4,6 +4,7 @@ Its two slots are filled by name from a settings file, see `build`:
 
 - first guess: a class of `first_guess.py`, called with anomalies and masks, see its `forward`, or
   in two steps, `read` and `answer`; `chans` and `skip_chans` are the C and S of its `FirstGuess`;
+  one with `uses_error` is told the `error` of each observation, where somebody knows it;
 - network: any module that is called as the published `SpatioTemporalModel` is. Here are two that
   have no tokens: what is the transformer worth? Chapter *The full GPU run*.
 
@@ -70,7 +71,7 @@ class Estimator(nn.Module):
 
     def forward(
         self, anomaly: Tensor, observed: Tensor, ocean: Tensor, exists: Tensor, wanted=None,
-        every_day=False,
+        every_day=False, error=None,
     ):  # fmt: skip
         """The fields of `months.Batch`, as `batch.inputs` has them; what is not observed may hold
         anything.
@@ -79,9 +80,11 @@ class Estimator(nn.Module):
         whole month (None), one day, or any between. The same weights answer all of them.
         every_day: return the `Estimate` and what a network with a daily head makes of all days in
             one go (B, T, H, W) K, to learn from; `days` gives better maps.
+        error: (B, T, H, W) K as in `Batch`, for a first guess that `uses_error`; others go without.
         """
         wanted = None if wanted is None else wanted & exists
-        guess = self.first_guess(*self._scaled(anomaly, observed, ocean, exists), wanted)
+        scaled = self._scaled(anomaly, observed, ocean, exists)
+        guess = self.first_guess(*scaled, wanted, **self._error(error))
         inputs = self._inputs(guess, ocean, exists)
         skip = guess.maps.to(inputs[0].dtype)  # (B, S, H, W)
         if every_day:
@@ -91,7 +94,9 @@ class Estimator(nn.Module):
         estimate = Estimate(self.scale * (guess.mean + added), self.scale * guess.mean)
         return (estimate, self.scale * (guess.daily + days)) if every_day else estimate
 
-    def days(self, anomaly: Tensor, observed: Tensor, ocean: Tensor, exists: Tensor) -> Estimate:
+    def days(
+        self, anomaly: Tensor, observed: Tensor, ocean: Tensor, exists: Tensor, error=None
+    ) -> Estimate:
         """The maps of all days, in eval mode those that `forward` gives to who asks for each alone.
 
         Arguments as for `forward`. Both fields of the answer are (B, T, H, W) K, 0 on land and on
@@ -103,13 +108,15 @@ class Estimator(nn.Module):
             getattr(self.network, "answers_days", True),
             f"network {type(self.network).__name__} answers for whole months only, it has no days",
         )
-        months = zip(*(a.split(1) for a in (anomaly, observed, ocean, exists)), strict=True)
+        fields = [anomaly, observed, ocean, exists] + ([] if error is None else [error])
+        months = zip(*(a.split(1) for a in fields), strict=True)
         mean, first_guess = zip(*(self._days_of(*month) for month in months), strict=True)
         return Estimate(torch.cat(mean), torch.cat(first_guess))
 
-    def _days_of(self, anomaly, observed, ocean, exists) -> tuple[Tensor, Tensor]:
+    def _days_of(self, anomaly, observed, ocean, exists, error=None) -> tuple[Tensor, Tensor]:
         """`days` of one month, (1, T, H, W) each."""
-        reading = self.first_guess.read(*self._scaled(anomaly, observed, ocean, exists))
+        scaled = self._scaled(anomaly, observed, ocean, exists)
+        reading = self.first_guess.read(*scaled, **self._error(error))
         inputs, tokens = self._inputs(reading, ocean, exists), None
         if hasattr(self.network, "read"):
             tokens = self.network.read(*inputs[:2], inputs[3])
@@ -142,6 +149,12 @@ class Estimator(nn.Module):
         observed = observed & ocean[:, None] & exists[:, :, None, None]
         x = anomaly.to(self.network.last.weight.dtype) / self.scale  # (B, T, H, W)
         return x.masked_fill(~observed, 0.0), observed, ocean, exists
+
+    def _error(self, error: Tensor | None) -> dict:
+        """What a first guess is told of the errors of its observations, in units of `scale`."""
+        if error is None or not getattr(self.first_guess, "uses_error", False):
+            return {}
+        return {"error": error.to(self.network.last.weight.dtype) / self.scale}
 
     def _inputs(self, guess, ocean, exists):
         """The network's inputs from a first guess or its reading, in the published polarity of

@@ -25,13 +25,15 @@ from sst_tutorial.networks import Estimator
 from sst_tutorial.plausible import guarded_tidy
 from sst_tutorial.prior import is_global, on_the_same_grid
 from sst_tutorial.quantity import TEMPERATURE_UNITS, Quantity
+from sst_tutorial.uncertain import load_spread
 from sst_tutorial.weights import (
     DEFAULT_OF_DAYS,
-    SHIPPED,
     find_weights,
     fingerprint,
     load_weights,
     read_metadata,
+    shipped_weights,
+    spread_file,
 )
 
 OUTPUTS = ("monthly", "daily", "both")
@@ -49,6 +51,13 @@ FLAG_ATTRIBUTES = {
     "flag_values": np.array([0, 1], np.int8),
     "flag_meanings": "not_observed observed",
 }
+UNCERTAINTY_ATTRIBUTES = {
+    "standard_name": "sea_surface_temperature standard_error",
+    "units": "K",
+    "comment": "as a light network tells it that learned from the errors of the estimate in other "
+    "years and seas, with white noise on each observation; errors that observations share, in "
+    "space or in time, are not in it. Not defined in a month without any observation",
+}
 TILE = 32  # cells on a side of a tile: the size the shipped network was trained on
 OVERLAP = 8  # cells over which two neighbours are blended
 TILES_AT_ONCE = 16
@@ -62,9 +71,10 @@ def reconstruct(daily, model=None, climatology=None, output="monthly") -> xr.Dat
     ----------
     daily : what `open_sst` returns: `sst` (time, lat, lon) in degC, NaN = gap, and `ocean_mask`
         (lat, lon). Any other Dataset or DataArray goes through `open_sst` first. Days that are
-        absent count as not seen. If it is lazy (dask, `daily.chunk()`), so is the answer.
+        absent count as not seen. `sst_error`, if it is there, tells observations apart: those with
+        a large error count less. If it is lazy (dask, `daily.chunk()`), so is the answer.
     model : None for an estimator that comes with the package (`ocean-1`; where days are asked for
-        `ocean-2-preview`), its name, the path of a weights file or of a run's folder, or an
+        `ocean-2`), its name, the path of a weights file or of a run's folder, or an
         `Estimator` of your own.
     climatology : (dayofyear, lat, lon) in degC on the grid of `daily`, as `daily_climatology`
         returns it, or None: then a smooth map of each month itself is the prior.
@@ -81,6 +91,9 @@ def reconstruct(daily, model=None, climatology=None, output="monthly") -> xr.Dat
             ocean, NaN on land;
         first_guess (time, lat, lon) float32, degC: what the network starts from;
         n_observed (time, lat, lon) int16: days on which the cell was seen;
+        sst_uncertainty (time, lat, lon) float32, K: standard deviation of the error of `sst`, for a
+            network by name or path that has a file of it (those shipped have); NaN on land and in a
+            month without any observation;
         time: first day of each month, with `time_bnds`; attributes after CF and ACDD, the
         package version, weights and settings among them.
     For "daily" with the same for each day, but `observed` (time, lat, lon) int8, 1 = seen that day,
@@ -121,29 +134,38 @@ def reconstruct(daily, model=None, climatology=None, output="monthly") -> xr.Dat
         from sst_tutorial.regions import lazy_maps as make  # here: it needs this module
 
     turned, climatology, columns = _from_the_dateline(daily, climatology)
-    found = make(estimator, turned, held, climatology, question, quantity)
-    sst, first_guess, seen = (_turned_back(field, columns) for field in found)
+    # Of another variable nobody knows how far the errors of temperature tell of its errors.
+    spread = load_spread(model, estimator) if quantity.is_sst else None
+    found = make(estimator, turned, held, climatology, question, quantity, spread)
+    sst, first_guess, seen, *sure = (_turned_back(field, columns) for field in found)
     maps = (quantity.outwards(sst), quantity.outwards(first_guess), seen)
     out = _labelled(held, maps, daily, climatology, question, quantity)
+    if sure:
+        _with_uncertainty(out, sure[0], question)
+        provenance["spread_sha256"] = fingerprint(spread.state_dict())
     if output == "both":
         out = _with_means(out, sst, held.index, quantity)
     return out.assign_attrs(provenance)
 
 
-def _maps_in_memory(estimator, daily, held, climatology, question, quantity) -> tuple:
-    """(sst, first guess, seen), each (steps, H, W). held: number of days by month."""
+def _maps_in_memory(estimator, daily, held, climatology, question, quantity, spread) -> tuple:
+    """(sst, first guess, seen), each (steps, H, W), and the standard deviation if there is a
+    `spread` to tell it. held: number of days by month."""
     steps = len(held) if question is None else sum(held.index.days_in_month)
     shape, end = (steps, *daily["ocean_mask"].shape), 0
     sst, first_guess = np.empty(shape, np.float32), np.empty(shape, np.float32)
     seen = np.empty(shape, np.int16 if question is None else np.int8)
+    sure = [] if spread is None else [np.empty(shape, np.float32)]
     for period in tqdm(held.index, unit="month", disable=None, delay=30):  # None: on a terminal
         month = month_of(daily, period, climatology, quantity=quantity)
         _warn(month, climatology)
-        maps = _maps(estimator, month, is_global(daily["lon"].values), question)
+        wraps = is_global(daily["lon"].values)
+        maps = _maps(estimator, month, wraps, question, spread=spread)
         here = slice(end, end := end + len(maps[0]))
-        sst[here], first_guess[here] = maps
+        for field, values in zip((sst, first_guess, *sure), maps, strict=True):
+            field[here] = values
         seen[here] = month.observed.sum(0) if question is None else month.observed
-    return sst, first_guess, seen
+    return sst, first_guess, seen, *sure
 
 
 def as_method(model=None):
@@ -158,6 +180,23 @@ def as_method(model=None):
         if day is not None:
             _check_days(model, estimator, provenance["weights"])
         return _maps(estimator, month, False, day)[0][0]
+
+    return method
+
+
+def as_sure_method(model=None):
+    """As `as_method`, but f returns two maps (H, W): degC, and the standard deviation of its error
+    in K. ValueError where the network has no file that tells it, see `uncertain.py`."""
+    estimator, provenance = _estimator(model)
+    spread = load_spread(model, estimator)
+    if spread is None:
+        raise ValueError(f"model {provenance['weights']!r} has no {spread_file(model).name}")
+
+    def method(month: Month, day: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+        if day is not None:
+            _check_days(model, estimator, provenance["weights"])
+        sst, _, sd = _maps(estimator, month, False, day, spread=spread)
+        return sst[0], sd[0]
 
     return method
 
@@ -278,7 +317,7 @@ def _check_days(model, estimator: Estimator, name: str) -> None:
         )
     if isinstance(model, Estimator) or _learned_days(find_weights(model)):
         return  # who holds an estimator knows what it learned
-    shipped = [p for p in sorted(Path(str(SHIPPED)).glob("*.safetensors")) if _learned_days(p)]
+    shipped = [path for path in shipped_weights() if _learned_days(path)]
     raise ValueError(
         f"model {name!r} never learned to answer for single days, it has no daily maps; weights "
         f"that did: {', '.join(p.stem for p in shipped) or 'none of those shipped'}, and any of a "
@@ -323,8 +362,12 @@ def _warn_of_absent_days(held) -> None:
 # ---------------------------------------------------------------------------- one month
 
 
-def _maps(estimator: Estimator, month: Month, wraps: bool, question, rows=None) -> tuple:
+def _maps(
+    estimator: Estimator, month: Month, wraps: bool, question, rows=None, spread=None
+) -> tuple:
     """(sst, first guess), each (Q, H, W) degC over the ocean; ValueError where no sea is like that.
+    With a `spread` also the standard deviation in K of what sst errs by, NaN in a month that saw
+    nothing: how far its prior errs, nobody knows.
 
     question: None = the mean of the month, a number = that day of it, counted from 0, both Q = 1;
     DAYS = each of its days, Q = T. rows: of its tiles, where they are those of a larger map.
@@ -334,15 +377,17 @@ def _maps(estimator: Estimator, month: Month, wraps: bool, question, rows=None) 
     else:
         prior = month.prior if question is DAYS else month.of_day(question)[0][None]  # (Q, H, W)
     anomalies = np.zeros((2, 1, 1, 1), np.float32)
+    sure = [] if spread is None else [np.full(prior.shape, np.nan, np.float32)]
     if month.observed.any():
-        anomalies = _tiled(estimator, month, wraps, question, rows=rows)  # (2, Q, H, W)
+        found = _tiled(estimator, month, wraps, question, rows=rows, spread=spread)
+        anomalies, sure = found[:2], [np.where(month.ocean, sd, np.nan) for sd in found[2:]]
     quantity = month.quantity
     sst, first_guess = (
         np.where(month.ocean, prior + quantity.unit * anomaly, np.nan) for anomaly in anomalies
     )
     for field in (sst, first_guess):
         _refuse_no_sea(field[:, month.ocean], month)
-    return sst, first_guess
+    return sst, first_guess, *sure
 
 
 def _refuse_no_sea(known: np.ndarray, month: Month) -> None:
@@ -359,29 +404,42 @@ def _refuse_no_sea(known: np.ndarray, month: Month) -> None:
 
 
 def _tiled(
-    estimator, month: Month, wraps: bool, question=None, tile=TILE, overlap=OVERLAP, rows=None
+    estimator,
+    month: Month,
+    wraps: bool,
+    question=None,
+    tile=TILE,
+    overlap=OVERLAP,
+    rows=None,
+    spread=None,
 ) -> np.ndarray:
-    """Anomaly of what is asked, see `_maps`, and the first guess of it, (2, Q, H, W) in K."""
+    """Anomaly of what is asked, see `_maps`, and the first guess of it, (2, Q, H, W) in K; with a
+    `spread` (3, Q, H, W). Where tiles meet, their errors are nearly the same: standard deviations
+    are blended like maps."""
     T, H, W = month.sst.shape
     rows = _tiles(H, tile, overlap) if rows is None else rows
     cols = _tiles(W, tile, overlap, wraps)
     h, w, Q = len(rows[0]), len(cols[0]), T if question is DAYS else 1
     window = np.outer(_window(h, overlap), _window(w, overlap)).astype(np.float32)  # (h, w)
-    total, weight = np.zeros((2, Q, H, W), np.float32), np.zeros((H, W), np.float32)
+    kinds = 2 if spread is None else 3
+    total, weight = np.zeros((kinds, Q, H, W), np.float32), np.zeros((H, W), np.float32)
     seen, places = month.observed.any(0), []
     for place in product(rows, cols):
         weight[np.ix_(*place)] += window  # no index of a tile stands twice
         if seen[np.ix_(*place)].any():
             places.append(place)
-    with closing(_estimates(estimator, month, places, question)) as estimates:
+        elif spread is not None:
+            unseen = float(spread.unseen[int(question is not None)])
+            total[2:, :, *np.ix_(*place)] += window * unseen
+    with closing(_estimates(estimator, month, places, question, spread)) as estimates:
         for place, maps in estimates:
             total[:, :, *np.ix_(*place)] += window * maps[:, :Q, :h, :w]
     total /= weight
     return total
 
 
-def _estimates(estimator: Estimator, month: Month, places, question):
-    """Yield each of these tiles, (rows, cols), with its maps (2, Q, h, w), in order.
+def _estimates(estimator: Estimator, month: Month, places, question, spread=None):
+    """Yield each of these tiles, (rows, cols), with its maps (2 or 3, Q, h, w), in order.
 
     On a CPU every core takes tiles of its own: two cores that share the work on the same tiles are
     hardly faster than one.
@@ -393,7 +451,7 @@ def _estimates(estimator: Estimator, month: Month, places, question):
     parts = [places[i : i + at_once] for i in range(0, len(places), at_once)]
 
     def maps_of(part):
-        return _estimate(estimator, [month.cut(*place) for place in part], question)
+        return _estimate(estimator, [month.cut(*place) for place in part], question, spread)
 
     was_training = estimator.training
     if was_training:  # to walk through all modules takes as long as a pass of the network
@@ -416,13 +474,17 @@ def _device(estimator: Estimator) -> torch.device:
 
 
 @torch.inference_mode()
-def _estimate(estimator: Estimator, months, question) -> np.ndarray:
+def _estimate(estimator: Estimator, months, question, spread=None) -> np.ndarray:
     """(B, 2, Q, H, W) in K: what is asked and its first guess, of months of one size, padded as a
-    batch; Q as in `_maps`, padded too."""
+    batch; Q as in `_maps`, padded too. With a `spread` its standard deviation as a third map."""
     day = None if question is DAYS else question
     batch = Batch.of(months, estimator.patch_size, _device(estimator), day)
-    estimate = (estimator.days if question is DAYS else estimator)(*batch.inputs)
-    maps = torch.stack(estimate[:2], 1).float().cpu().numpy()  # (B, 2, H, W) or (B, 2, T, H, W)
+    estimate = (estimator.days if question is DAYS else estimator)(*batch.inputs, error=batch.error)
+    maps = list(estimate[:2])
+    if spread is not None:
+        here = spread.to(batch.anomaly.device)
+        maps.append((here.of_days if question is DAYS else here.of)(batch, estimate))
+    maps = torch.stack([m.float() for m in maps], 1).cpu().numpy()  # (B, 2 or 3, [T,] H, W)
     return maps if question is DAYS else maps[:, :, None]
 
 
@@ -491,6 +553,16 @@ def _labelled(held, maps, daily, climatology, question, quantity) -> xr.Dataset:
         "smooth map of each month itself" if climatology is None else "climatology given"
     )
     return out
+
+
+def _with_uncertainty(out: xr.Dataset, sd, question) -> None:
+    """Lay the standard deviation in K of each value of `sst` into the output."""
+    what = "monthly" if question is None else "daily"
+    out["sst_uncertainty"] = (("time", "lat", "lon"), sd)
+    out["sst_uncertainty"].attrs = UNCERTAINTY_ATTRIBUTES | {
+        "long_name": f"standard deviation of the error of the {what} mean sea surface temperature",
+    }
+    out["sst"].attrs["ancillary_variables"] += " sst_uncertainty"
 
 
 def _unit(quantity: Quantity) -> str:

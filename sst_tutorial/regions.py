@@ -35,23 +35,31 @@ READ = 2**26  # values that are read at once for a smooth prior: all of a globe 
 _alone = threading.Lock()
 
 
-def lazy_maps(estimator, daily: xr.Dataset, held, climatology, question, quantity) -> tuple:
-    """(sst, first guess, seen), dask arrays (steps, H, W) of what `reconstruct` labels.
+def lazy_maps(
+    estimator, daily: xr.Dataset, held, climatology, question, quantity, spread=None
+) -> tuple:
+    """(sst, first guess, seen), dask arrays (steps, H, W) of what `reconstruct` labels, and the
+    standard deviation where there is a `spread` to tell it.
 
     daily: tidy, its `sst` lazy. held: number of days by month. Chunks are a month of a region.
     """
     H, W = daily["ocean_mask"].shape
     regions = regions_of(H, W)
     estimator = delayed(copy.deepcopy(estimator).eval(), traverse=False)  # once, for all tasks
+    if spread is not None:
+        spread = delayed(spread, traverse=False)
     if climatology is not None:
         climatology = delayed(_Held(climatology), traverse=False)
     ocean = daily["ocean_mask"].data
     ocean = delayed(ocean) if isinstance(ocean, array.Array) else delayed(ocean, traverse=False)
     kinds = (np.float32, np.float32, np.int16 if question is None else np.int8)
+    kinds += (np.float32,) * (spread is not None)
     months = [[] for _ in kinds]
     end = 0
     for period, days in held.items():
-        series = _Held(daily["sst"].isel(time=slice(end, end := end + days)))
+        here = slice(end, end := end + days)
+        series = _Held(daily["sst"].isel(time=here))
+        error = daily["sst_error"].isel(time=here) if "sst_error" in daily else None
         smooth = None
         if len(regions) > 1:
             smooth = delayed(_smooth)(series, ocean, climatology, period, quantity)
@@ -68,6 +76,8 @@ def lazy_maps(estimator, daily: xr.Dataset, held, climatology, question, quantit
                 question,
                 period,
                 quantity,
+                spread,
+                None if error is None else _Held(error.isel(lat=_halo(rows, H))),
             )
             shape = (steps, rows.stop - rows.start, W)
             for part, values, kind in zip(parts, maps, kinds, strict=True):
@@ -155,20 +165,36 @@ def _reading_much(read, ocean):
     return some
 
 
-def _region(estimator, series, ocean, climatology, smooth, rows, question, period, quantity):
-    """(sst, first guess, seen) of some rows of a month, each (steps, h, W)."""
+def _region(
+    estimator,
+    series,
+    ocean,
+    climatology,
+    smooth,
+    rows,
+    question,
+    period,
+    quantity,
+    spread,
+    error=None,
+):
+    """(sst, first guess, seen) of some rows of a month, each (steps, h, W), and the standard
+    deviation if there is a `spread`."""
     halo, tiles = _halo(rows, len(ocean)), _reach(rows, len(ocean))
     # Where torch has several threads it takes them all for one region; more would add memory.
     with _alone if torch.get_num_threads() > 1 else nullcontext():
         daily = xr.Dataset({"sst": series.load(), "ocean_mask": (("lat", "lon"), ocean[halo])})
+        if error is not None:
+            daily["sst_error"] = error.load()
         known = None if climatology is None else climatology.of(period, halo)
         smooth = None if smooth is None else smooth[halo]
         month = month_of(daily, period, known, None, quantity, smooth)
         if halo == slice(0, len(ocean)):
             _warn(month, known)
         tiles = [tile - halo.start for tile in tiles]
-        maps = _maps(estimator, month, is_global(daily["lon"].values), question, tiles)
+        maps = _maps(estimator, month, is_global(daily["lon"].values), question, tiles, spread)
     seen = month.observed if question is DAYS else month.observed.sum(0, dtype=np.int16)[None]
     inner = slice(rows.start - halo.start, rows.stop - halo.start)
-    sst, first_guess = (a[:, inner].astype(np.float32) for a in maps)
-    return sst, first_guess, seen[:, inner].astype(np.int8 if question is DAYS else np.int16)
+    sst, first_guess, *sure = (a[:, inner].astype(np.float32) for a in maps)
+    seen = seen[:, inner].astype(np.int8 if question is DAYS else np.int16)
+    return sst, first_guess, seen, *sure

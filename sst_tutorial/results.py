@@ -22,7 +22,11 @@ from sst_tutorial.settings import RECORD_FORMAT, Settings, as_dict, read_setting
 from sst_tutorial.whole import whole
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-RESULTS = REPOSITORY / "experiments" / "results"
+# Of the source tree, else the copy that was installed with the package (pyproject.toml).
+EXPERIMENTS = REPOSITORY / "experiments"
+if not EXPERIMENTS.is_dir():
+    EXPERIMENTS = Path(__file__).with_name("experiments")
+RESULTS = EXPERIMENTS / "results"
 PACKAGES = ("sst-tutorial", "torch", "numpy", "lightning-fabric", "xarray")
 
 
@@ -108,14 +112,14 @@ def _write(results, path: Path) -> None:
 def read_results(name: str):
     """Numbers that a command left in experiments/results/`name`.json, or None.
 
-    The folder comes with the source tree, not with the installed package. Where the file is
-    absent, says so in one line: the command that makes each file stands beside it in the book.
+    The folder comes with the source tree and with the installed package. Where the file is absent,
+    says so in one line: the command that makes each file stands beside it in the book.
     """
     for folder in (RESULTS, Path("../../experiments/results")):  # the second from a page's folder
         path = folder / f"{name}.json"
         if path.is_file():
             return json.loads(path.read_text(encoding="utf-8"))
-    print(f"{name}.json is not here: it comes with a clone of the book, in experiments/results.")
+    print(f"{name}.json is not here: it comes with the package, in {RESULTS}; install it again")
     return None
 
 

@@ -236,11 +236,7 @@ class SampleMaker:
         """Complete anomalies (n, T, H, W) K and where there is sea (n, H, W)."""
         fields, oceans = [], []
         if real:
-            # Two windows of the record, mixed so that the covariance stays what it was: far more
-            # months than the record holds.
-            angle = self._uniform(real) * math.pi / 2 * (self._uniform(real) < 0.5)
-            angle = angle[:, None, None, None]
-            field = self._window(real) * angle.cos() + self._window(real) * angle.sin()
+            field = self._mixed(real)
             fields.append(field * (0.8 + 0.45 * self._uniform(real))[:, None, None, None])
             oceans.append(self.real_ocean.expand(real, -1, -1))
         if simulated:
@@ -276,6 +272,13 @@ class SampleMaker:
         h, w = (h % MOVING_SIZE)[:, None, :, None], (w % MOVING_SIZE)[:, None, None, :]
         field = self.moving_sea[sea, t[:, :, None, None], h, w].float()
         return field * (0.6 + 0.6 * self._uniform(n))[:, None, None, None]
+
+    def _mixed(self, n: int) -> Tensor:
+        """(n, T, H, W) K: windows of the record, half of them two, mixed so that the covariance
+        stays what it was: far more months than the record holds."""
+        angle = self._uniform(n) * math.pi / 2 * (self._uniform(n) < 0.5)
+        angle = angle[:, None, None, None]
+        return self._window(n) * angle.cos() + self._window(n) * angle.sin()
 
     def _window(self, n: int) -> Tensor:
         start = self._integers(len(self.real) - DAYS + 1, n)

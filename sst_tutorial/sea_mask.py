@@ -23,8 +23,12 @@ _NAMES = {
     "land_sea_mask",
     "lsm",
     "lsmask",
+    "tmask",
+    "wet",
+    "sftof",
+    "sftlf",
 }
-_STANDARD_NAMES = {"land_binary_mask", "sea_binary_mask", "land_area_fraction"}
+_STANDARD_NAMES = {"land_binary_mask", "sea_binary_mask", "land_area_fraction", "sea_area_fraction"}
 _WATER = ("water", "sea", "ocean", "open")  # how a flag that means water begins, sea_ice included
 _UNKNOWN = 0.02  # share of the sea away from coasts that a gap-free series may leave out: islands
 COAST_OR_SEEN = "the outlines of Natural Earth, and what was seen"
@@ -88,7 +92,7 @@ def _unchanged(masks: list[xr.DataArray]) -> xr.DataArray | None:
     """The mask (lat, lon) that all days of all files have in common; None if they differ."""
     first = None
     for mask in masks:
-        values = mask.astype(float).fillna(0)
+        values = mask.astype(float).fillna(0).assign_attrs(mask.attrs)
         values = values.transpose("time", "lat", "lon") if "time" in values.dims else values
         first = values[0] if first is None and "time" in values.dims else first
         first = values if first is None else first
@@ -112,9 +116,15 @@ def _flagged_water(mask: xr.DataArray) -> xr.DataArray | None:
 
 
 def _binary_water(mask: xr.DataArray, sst: xr.DataArray) -> xr.DataArray | None:
-    """A mask of 0 and 1 (or a fraction), turned so that what was observed is water."""
-    if mask.min() < 0 or mask.max() > 1:
-        return None
+    """A mask of two values (or a fraction, also in per cent), turned so that what was observed is
+    water."""
+    low, high = float(mask.min()), float(mask.max())
+    if low < 0 or high > 1:
+        in_percent = 0 <= low and 1 < high <= 100 and "%" in str(mask.attrs.get("units"))
+        two = np.isin(mask.values, (low, high)).all() and low != high
+        if not (in_percent or two):
+            return None
+        mask = (mask / 100) if in_percent else (mask - low) / (high - low)
     one = mask > 0.5
     seen = (sst if sst.chunks is None else _few_days(sst)).notnull().any("time").load()
     if not seen.any():  # then the coastline tells the sense

@@ -124,11 +124,15 @@ class _Attention(nn.Module):
         q = torch.where(taken, q_bias.to(q.dtype), q)
         k = torch.where(taken, k_bias.to(k.dtype), k)
         k = k.masked_fill(silent & (number == d - 1), UNHEARD)
-        null = self.null.masked_fill(taken, 0.0).to(k.dtype)  # (D,)
-        null = null.expand_as(k.narrow(self.axis, 0, 1))
-        k, v = torch.cat([k, null], self.axis), torch.cat([v, torch.zeros_like(null)], self.axis)
+        k, v = self._with_null(k, v, taken)
         y = F.scaled_dot_product_attention(*(self._rows(a) for a in (q, k, v)), scale=1.0)
         return self.out(y.transpose(1, 2).reshape(x.shape))
+
+    def _with_null(self, k: Tensor, v: Tensor, taken: Tensor) -> tuple[Tensor, Tensor]:
+        """Keys and values with the null key at their end; taken (D,) bool, numbers of the bias."""
+        null = self.null.masked_fill(taken, 0.0).to(k.dtype)  # (D,)
+        null = null.expand_as(k.narrow(self.axis, 0, 1))
+        return torch.cat([k, null], self.axis), torch.cat([v, torch.zeros_like(null)], self.axis)
 
     def _bias(self, position: Tensor, d: int) -> tuple[Tensor, Tensor]:
         """Last numbers of queries and keys, whose product is -|a - b|^2 / 2 for positions a and b

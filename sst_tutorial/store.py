@@ -27,6 +27,7 @@ MARK_ATTRIBUTES = {
     "flag_meanings": "not_yet made",
 }
 SETTINGS = "made_with"  # name of the attribute that must agree for a run to go on
+MADE_BY = ("weights_sha256", "spread_sha256")  # and these
 
 
 def write_months(
@@ -98,10 +99,10 @@ def _found(maps: xr.Dataset, path: Path, about: str) -> np.ndarray:
             other = there.attrs.get(SETTINGS)
             mark = there[MARK].values.copy()
             axes = {axis: there[axis].values for axis in ("time", "lat", "lon")}
-            weights = there.attrs.get("weights_sha256")
+            made_by = [there.attrs.get(key) for key in MADE_BY]
     except (OSError, ValueError, KeyError) as error:
         raise ValueError(f"{path} is no store that could be gone on with; {advice}") from error
-    if other != about or weights != maps.attrs.get("weights_sha256"):
+    if other != about or made_by != [maps.attrs.get(key) for key in MADE_BY]:
         raise ValueError(f"{path} was made with other settings, {other}; {advice}")
     for axis, values in axes.items():
         if not np.array_equal(values, maps[axis].values):

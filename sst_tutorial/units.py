@@ -17,7 +17,7 @@ TEMPERATURE = re.compile(r"temp|sst|^tos|theta|skin", re.I)
 
 def decoded(ds: xr.Dataset, names: list[str], where: str) -> xr.Dataset:
     """Those variables alone, unpacked: what is not used need not be readable."""
-    variables = {name: ds.variables[name] for name in names}
+    variables = {name: _packing_as_numbers(ds.variables[name], name, where) for name in names}
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", category=xr.SerializationWarning)
@@ -26,6 +26,30 @@ def decoded(ds: xr.Dataset, names: list[str], where: str) -> xr.Dataset:
     except (ValueError, TypeError, OverflowError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise ValueError(f"{where}: its values cannot be unpacked ({reason}); repair it") from error
+
+
+def _packing_as_numbers(variable: xr.Variable, name: str, where: str) -> xr.Variable:
+    """A scale_factor that is written as text ("0.01") is a number all the same; 0 is refused."""
+    given = {k: v for k, v in variable.attrs.items() if k in ("scale_factor", "add_offset")}
+    read = {k: _number(v) for k, v in given.items() if isinstance(v, str)}
+    if 0 in np.ravel((given | read).get("scale_factor", 1)):
+        raise ValueError(
+            f"{where}: the scale_factor of {name!r} is 0, which makes all its values alike; repair "
+            "it and pass the Dataset"
+        )
+    read = {k: v for k, v in read.items() if v is not None}
+    if not read:
+        return variable
+    variable = variable.copy(deep=False)
+    variable.attrs = variable.attrs | read
+    return variable
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 def packing_of(field: xr.DataArray, where: str = "the file") -> tuple[float, float]:
@@ -112,7 +136,8 @@ def unit_of(sst: xr.DataArray, where: str, asked: dict) -> tuple[str | None, str
                 f"units={asked['units']!r} is not a temperature unit; use 'degC' or 'K'"
             )
         return read_as, asked["units"]
-    stated = str(sst.attrs.get("units", ""))
+    stated = sst.attrs.get("units", "")
+    stated = stated.decode("utf-8", "replace") if isinstance(stated, bytes) else str(stated)
     read_as = _spelled(stated)
     named = asked["variable"] is not None
     if named and (_is_anomaly(sst) or read_as is None and not _is_temperature(sst)):
@@ -144,8 +169,8 @@ def _is_anomaly(field: xr.DataArray) -> bool:
 def _spelled(unit: str) -> str | None:
     """One of "degC" and "K" for the spellings in use, else None."""
     text = unicodedata.normalize("NFKC", str(unit)).lower()
-    text = re.sub(r"[\s_.°â\ufffd]", "", text)  # â: a degree sign read in the wrong encoding
-    text = re.sub(r"^(degrees?|degs?|o|\\\\?u00b0|&deg;)", "", text)  # o: an ordinal sign
+    text = re.sub(r"[\s_.°â\ufffd()\[\]]", "", text)  # â: a degree sign in the wrong encoding
+    text = re.sub(r"^(degrees?|degs?|o|\\\\?u00b0|&deg;)|(?<=s)degrees?$", "", text)  # o: ordinal
     if text in {"c", "celsius", "celcius", "centigrade", "degc"}:
         return "degC"
     return "K" if text in {"k", "kelvin", "kelvins", "degk"} else None

@@ -24,7 +24,7 @@ from sst_tutorial.whole import whole
 FORMAT = "sst_tutorial 2"
 SHIPPED = files("sst_tutorial") / "weights"
 DEFAULT = "ocean-1"
-DEFAULT_OF_DAYS = "ocean-2-preview"  # where maps of single days are asked for
+DEFAULT_OF_DAYS = "ocean-2"  # where maps of single days are asked for
 
 
 def save_weights(path, estimator: Estimator, first_guess: dict, network: dict, about: dict) -> None:
@@ -62,6 +62,19 @@ def fingerprint(state: dict[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
+def shipped_weights() -> list[Path]:
+    """The files of networks that come with the package; what lies beside them is none."""
+    found = sorted(Path(str(SHIPPED)).glob("*.safetensors"))
+    return [path for path in found if not path.stem.endswith(".spread")]
+
+
+def spread_file(name_or_path=None) -> Path:
+    """Where the standard deviations of a network's errors are kept, see `uncertain.py`; it need
+    not exist."""
+    path = find_weights(name_or_path)
+    return path.with_name(f"{path.stem}.spread.safetensors")
+
+
 def find_weights(name_or_path=None) -> Path:
     """Path of shipped weights by name (None = the default), of a run's folder, or of a file."""
     name = DEFAULT if name_or_path is None else str(name_or_path)
@@ -69,7 +82,7 @@ def find_weights(name_or_path=None) -> Path:
     path = shipped if shipped.exists() else Path(name)
     path = path / "weights.safetensors" if path.is_dir() else path
     if not path.is_file():
-        names = sorted(p.stem for p in Path(str(SHIPPED)).glob("*.safetensors"))
+        names = [p.stem for p in shipped_weights()]
         raise ValueError(
             f"model {name!r} is neither a file, nor a run's folder, nor a shipped name; shipped: "
             f"{names}"

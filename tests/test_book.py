@@ -152,7 +152,7 @@ def test_broken_notebook_is_refused_by_nbval():
     (lambda cells: cells[9].outputs.append(nbformat.v4.new_output("stream", name="stderr")),
      "stored stderr"),
     (lambda cells: cells[9].outputs[0].update(text=" 40%|####   | 4/10"), "a progress bar"),
-    (lambda cells: cells[0].update(source="# A title\n" + "x" * 400_000), "over 400 kB"),
+    (lambda cells: cells[0].update(source="# A title\n" + "x" * 550_000), "over 550 kB"),
     (lambda cells: cells[10].outputs[0].data.update({"text/html": "<img src='a.png'>"}),
      "has no name"),
 ])
@@ -344,3 +344,10 @@ def test_memory_is_that_of_the_page_and_not_of_who_ran_it(tmp_path):
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("x = 1")])
     _, memory = notebooks.execute(notebook, tmp_path / "small.ipynb")
     assert 0.01 < memory < 0.5 and held[-1] == 1
+
+
+@pytest.mark.parametrize("path", notebooks.chapters(), ids=lambda path: path.stem)
+def test_two_folds_of_a_cell_have_two_names(path):
+    for cell in notebooks.code_cells(nbformat.read(path, as_version=4)):
+        if {"hide-input", "hide-output"} <= set(notebooks.tags(cell)):
+            assert "{type}" in cell.metadata["mystnb"]["code_prompt_show"], cell.source[:60]

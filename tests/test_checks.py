@@ -32,8 +32,9 @@ def script(name):
     return module
 
 
-alboran, ablate, cover, less_time, networks, oi, simulation = map(
-    script, ("alboran", "ablate", "cover", "less_time", "networks", "oi", "simulation")
+alboran, ablate, cover, less_time, networks, oi, simulation, uneven_errors = map(
+    script,
+    ("alboran", "ablate", "cover", "less_time", "networks", "oi", "simulation", "uneven_errors"),
 )
 
 
@@ -270,10 +271,36 @@ def test_cover(monkeypatch, tmp_path):
     assert (tmp_path / "cover.png").stat().st_size > 10_000
 
 
+# ---------------------------------------------------------------- uneven errors
+
+
+def test_uneven_errors(monkeypatch, tmp_path):
+    """Months of waves: errors that are alike change nothing, uneven ones are of use when told."""
+    turn = np.arange(28)[:, None, None] / 9 + np.arange(12)[:, None] / 7 + np.arange(12) / 5
+    wave = 15 + np.sin(turn)  # (T, H, W)
+    ocean = gappy()[1]
+    seen = np.where(np.isfinite(gappy(share=0.4)[0]), wave, np.nan)
+    prior = np.full(wave.shape, 15.0)
+    month = Month(seen, ocean, prior, wave.mean(0), truth_of_days=wave)
+    monkeypatch.setattr(uneven_errors, "SEEDS", 2)
+    monkeypatch.setattr(uneven_errors, "months_of", lambda sea: [month] * 4)
+    asked = {"ocean-1": (("waves", "month"),), "ocean-2": (("waves", "day"),)}
+    monkeypatch.setattr(uneven_errors, "ASKED", asked)
+    found = results_of(uneven_errors, monkeypatch, tmp_path)["networks"]
+    for rows in (found["ocean-1"]["waves, month"], found["ocean-2"]["waves, day"]):
+        assert list(rows) == list(uneven_errors.CASES)
+        assert abs(rows["0.3 K"]["change"]) < 1e-4
+        assert rows["0.1 or 0.9 K by pixel"]["change"] < -0.03
+        for row in rows.values():
+            assert row["change"] == pytest.approx(row["told"] / row["untold"] - 1, abs=1e-4)
+
+
 # ---------------------------------------------------------------- all
 
 
-@pytest.mark.parametrize("module", [alboran, ablate, cover, less_time, networks, oi, simulation])
+@pytest.mark.parametrize(
+    "module", [alboran, ablate, cover, less_time, networks, oi, simulation, uneven_errors]
+)
 def test_a_script_says_its_command_and_its_duration(module):
     assert f"python experiments/checks/{Path(module.__file__).name}" in module.__doc__
     assert "minute" in module.__doc__ or "seconds" in module.__doc__
@@ -282,7 +309,7 @@ def test_a_script_says_its_command_and_its_duration(module):
 @pytest.mark.parametrize(
     "name, module",
     [("alboran", alboran), ("ablated", ablate), ("less_time", less_time), ("oi", oi),
-     ("simulation", simulation)],  # fmt: skip
+     ("simulation", simulation), ("uneven_errors", uneven_errors)],  # fmt: skip
 )
 def test_stored_results_name_the_command_that_makes_them(name, module):
     stored = json.loads((FOLDER.parent / "results" / f"{name}.json").read_text())

@@ -1,6 +1,8 @@
 """The command line: it does the work, and a user's mistake is one line and exit status 2."""
 
+import functools
 import importlib.metadata
+import io
 import json
 import os
 import shlex
@@ -544,6 +546,22 @@ def test_nobody_needs_to_listen(folder, closed):
 @pytest.mark.parametrize("words", [["--help"], ["run", "--help"], ["--version"]])
 def test_a_closed_pipe_is_no_trouble_for_help(words):
     assert into_a_closed_pipe([sys.executable, "-m", "sst_tutorial.cli", *words], True)
+
+
+@pytest.mark.parametrize("act", ["write", "flush"])
+def test_a_full_disk_behind_the_output_is_named(act):
+    """A bare "No space left" leaves the reader to guess which file it was."""
+
+    class Full(io.StringIO):
+        name = "<stdout>"
+
+        def write(self, text):
+            raise OSError(28, "No space left on device")
+
+        flush = functools.partialmethod(write, "")
+
+    with pytest.raises(OSError, match="^<stdout> cannot be written: No space left on device$"):
+        getattr(cli._Quiet(Full()), act)(*(["text"] if act == "write" else []))
 
 
 def into_a_closed_pipe(command, buffered) -> bool:

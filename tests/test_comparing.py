@@ -8,9 +8,10 @@ import pytest
 import torch
 from torch import nn
 
-from sst_tutorial import cli, comparing, model, networks, runs
+from sst_tutorial import cli, comparing, model, networks, runs, training
 from sst_tutorial.comparing import PARTS, compare, errors_of, in_place, speed, store
 from sst_tutorial.model import MonthlyConvDecoder, SpatialTransformer, VideoEncoder
+from sst_tutorial.samples import SampleMaker
 from sst_tutorial.settings import as_dict, read_settings
 
 SMALL = """
@@ -139,7 +140,6 @@ def test_a_killed_comparison_goes_on_and_no_run_is_lost(base, trained, monkeypat
         ("hash", "0" * 12, "their settings"),
         ("first_guess", [1.0] * 8, "the months that judge"),
         ("machine", {"gpu": "another"}, "the graphics card (stored another, here None)"),
-        ("versions", {"torch": "1.0.0"}, "the version of torch"),
         ("exam", {}, "the exam"),
     ],
 )
@@ -152,6 +152,34 @@ def test_other_runs_are_named_and_the_base_is_run_again(base, trained, capsys, k
     assert [t[0] for t in trained] == [0, 1, 0]
     said = capsys.readouterr().out
     assert f"The stored runs of tiny differ in {words}" in said and "run again" in said
+
+
+def test_another_torch_is_asked_by_a_few_steps(base, trained, capsys):
+    """Runs of another version stand beside new ones where the same seed still takes these steps."""
+    path = store(base, seeds=2, steps=1)
+    record = json.loads(path.read_text())
+    record["versions"]["torch"] = "1.0.0"
+    for after, done in (
+        (record["after_steps"], [0]),
+        ([1.01 * x for x in record["after_steps"]], [0, 1, 0]),
+        (None, [0, 1, 0]),  # of a record that did not ask
+    ):
+        path.write_text(json.dumps(record | {"after_steps": after}))
+        trained.clear()
+        compare(base, {"lr": 1e-3}, seeds=1, steps=1)
+        assert [t[0] for t in trained] == done
+        told = "differ in the version of torch (stored ['1', '0'], here" in capsys.readouterr().out
+        assert told == (len(done) > 1)
+
+
+def test_another_seed_is_told_by_the_first_steps(base, monkeypatch):
+    """Or the comparison above could not tell other random numbers from rounding."""
+    plan = comparing._plan(base, {}, 1, None, 1, None)
+    first, again = (comparing.after_steps(plan) for _ in range(2))
+    assert first == again
+    really = torch.manual_seed
+    monkeypatch.setattr(torch, "manual_seed", lambda seed: really(seed + 1))
+    assert not np.allclose(comparing.after_steps(plan), first, rtol=1e-3)
 
 
 def test_storing_more_runs_keeps_those_that_are_there(base, trained):
@@ -190,6 +218,43 @@ def test_every_slot_takes_a_class_and_gives_the_old_one_back(base):
     with pytest.raises(RuntimeError), in_place({"encoder": nn.Identity}):
         raise RuntimeError
     assert model.VideoEncoder is before["VideoEncoder"]
+
+
+def test_samples_and_loss_are_slots_of_the_training(base):
+    asked = []
+
+    class Own(SampleMaker):
+        pass
+
+    before = training.ocean_rmse, runs._samples
+    loss_that_ships = training.ocean_rmse
+
+    def loss(prediction, target, ocean):
+        asked.append(prediction.shape)
+        return loss_that_ships(prediction, target, ocean)
+
+    plan = comparing._plan(base, {"samples": Own, "loss": loss}, 1, None, 1, None)
+    with in_place(plan.slots):
+        maker = runs._samples(None, None, None, plan.base, 0, "cpu")
+        assert isinstance(maker, Own) and runs.SampleMaker is SampleMaker  # of the validation
+    found = compare(base, {"loss": loss}, seeds=1, steps=1)
+    assert asked and "def loss(prediction" in found.record["sources"]["loss"]
+    assert (training.ocean_rmse, runs._samples) == before
+    with pytest.raises(ValueError, match="loss=3 must be"):
+        compare(base, {"loss": 3}, steps=1)
+
+
+def test_a_class_of_a_file_on_the_command_line(base, trained, tmp_path, capsys):
+    (tmp_path / "mine.py").write_text(
+        "from sst_tutorial.model import VideoEncoder\n\n\nclass Mine(VideoEncoder):\n    pass\n"
+    )
+    words = ["compare", "--base", base, "--steps", "1", "--seeds", "1", "--out", "r.json", "--set"]
+    assert cli.main([*words, "encoder=mine.py:Mine"]) == 0
+    record = json.loads(Path("r.json").read_text())
+    assert record["change"] == "encoder=Mine" and "class Mine" in record["sources"]["encoder"]
+    for value, told in (("no.py:Mine", "no file 'no.py'"), ("mine.py:Thine", "no class 'Thine'")):
+        assert cli.main([*words, f"encoder={value}"]) == 2
+        assert told in capsys.readouterr().err
 
 
 class Shy(MonthlyConvDecoder):

@@ -17,6 +17,7 @@ from drawings import DRAWINGS, FOLDER, WIDTH
 from sst_tutorial import regions
 from sst_tutorial.baselines import Covariance
 from sst_tutorial.data import open_sst
+from sst_tutorial.evaluation import difference_interval
 from sst_tutorial.first_guess import normalised_convolution
 from sst_tutorial.model import MonthlyConvDecoder, TemporalPositionalEncoding, VideoEncoder
 from sst_tutorial.reconstruction import OVERLAP, TILE, _tiles
@@ -28,9 +29,24 @@ SVG = "{http://www.w3.org/2000/svg}"
 PHONE, READABLE = 343, 11
 
 
-def boxes(root):
+def moments(root):
+    """What one sees, step by step, by the rules of the file's style: a list of elements for each
+    step, and last the file by itself."""
+    spans = []  # (element, first step, last step; 0 = the end only)
+    step = 0
+    for child in root:
+        if child.get("class") == "at":
+            step += 1
+            assert child.get("id") == f"f{step}" and child.get("aria-label").strip()
+        spans.append((child, step, step if child.get("class") == "o" else None))
+    seen = [[e for e, first, last in spans if first <= k and last in (None, k)]
+            for k in range(1, step + 1)]
+    return [*seen, [e for e, _, last in spans if last is None]]
+
+
+def boxes(elements):
     """(text, left, top, right, bottom) of every text, widths estimated on the large side."""
-    for text in root.iter(f"{SVG}text"):
+    for text in itertools.chain.from_iterable(e.iter(f"{SVG}text") for e in elements):
         size, x, y = (float(text.get(key)) for key in ("font-size", "x", "y"))
         w = drawings.wide(text.text, size, mono="mono" in text.get("class", ""))
         left = x - {"start": 0, "middle": w / 2, "end": w}[text.get("text-anchor")]
@@ -88,19 +104,40 @@ def test_no_text_lies_on_another_or_leaves_the_card(drawn):
     _, text, _ = drawn
     root = ET.fromstring(text)
     height = float(root.get("viewBox").split()[3])
-    found = list(boxes(root))
-    for words, left, top, right, bottom in found:
-        assert 0 <= left and right <= WIDTH and 0 <= top and bottom <= height, f"{words!r} is cut"
-    for a, b in itertools.combinations(found, 2):
-        apart = a[3] <= b[1] or b[3] <= a[1] or a[4] <= b[2] or b[4] <= a[2]
-        assert apart, f"{a[0]!r} lies on {b[0]!r}"
+    for elements in moments(root):
+        found = list(boxes(elements))
+        for words, left, top, right, bottom in found:
+            assert 0 <= left and right <= WIDTH and 0 <= top and bottom <= height, f"{words!r}: cut"
+        for a, b in itertools.combinations(found, 2):
+            apart = a[3] <= b[1] or b[3] <= a[1] or a[4] <= b[2] or b[4] <= a[2]
+            assert apart, f"{a[0]!r} lies on {b[0]!r}"
 
 
 def test_every_colour_has_a_light_and_a_dark_form(drawn):
     _, text, _ = drawn
     used = set(re.findall(r'class="([^"]*)"', text))
     used = {name.removeprefix("s-") for classes in used for name in classes.split()}
-    assert used - {"no", "bold", "mono"} <= drawings.LIGHT.keys() == drawings.DARK.keys()
+    assert used - {"no", "bold", "mono", "at", "o"} <= drawings.LIGHT.keys() == drawings.DARK.keys()
+
+
+def test_a_drawing_with_steps_grows_and_ends_as_the_file_by_itself():
+    stepped = {}
+    for name in DRAWINGS:
+        root = ET.fromstring(drawings.draw(name)[0])
+        *steps, alone = moments(root)
+        if steps:
+            stepped[name] = len(steps)
+            assert steps[-1] == alone, f"{name}: the last step is not what stands on paper"
+            for before, after in itertools.pairwise(steps):
+                assert before != after, f"{name}: a step that shows nothing"
+            rules = root.find(f"{SVG}style").text
+            hides = re.findall(r"#f(\d+):target~#f(\d+)~g\{display:none\}", rules)
+            assert hides == [(str(k), str(k + 1)) for k in range(1, len(steps))]
+    # One step of each method: the Gaussian, a pass of corrections, the softmax over days,
+    # attention between places, the way back to pixels.
+    assert {"gaussian_step", "one_correction", "scores_to_weights", "attention_between_places",
+            "stamps"} <= stepped.keys()
+    assert min(stepped.values()) >= 3
 
 
 # ---- the pages --------------------------------------------------------------------------
@@ -141,6 +178,19 @@ def test_a_stale_file_and_a_stale_alt_are_found(tmp_path, monkeypatch, capsys):
 
 
 # ---- the toys are the package's methods -------------------------------------------------
+
+
+def test_the_toy_causes_are_what_the_chapter_says_of_them():
+    noise, gaps, bias = map(drawings.errors_of, ("noise", "gaps", "bias"))
+    assert np.abs(noise).max() < 0.1  # averages away
+    assert gaps[0] > 0.3 > -0.3 > gaps[1]  # luck of either sign
+    assert min(bias) > 0.3 and bias[0] == gaps[0]  # month 1 alone cannot tell them apart
+
+
+def test_the_toy_layer_norm_is_pytorch_s():
+    values = np.outer(drawings.TEMPERATURES, drawings.LIST_W) + drawings.LIST_B
+    norm = torch.nn.LayerNorm(3, eps=0.0, elementwise_affine=False)
+    np.testing.assert_allclose(drawings.layer_norm(values), norm(torch.tensor(values)), atol=1e-9)
 
 
 def test_the_toy_gaussian_is_the_package_s():
@@ -253,3 +303,34 @@ def test_the_row_of_a_file_is_read_as_the_package_reads_it():
     with pytest.warns(UserWarning, match="quality_level"):
         found = open_sst(ds)["sst"].values[0, 0]
     np.testing.assert_allclose(found, drawings.decoded_row()[2], atol=1e-3)
+
+
+def test_what_is_hidden_was_seen_and_clouds_take_more_neighbours_than_chance():
+    ways = drawings.ways_to_hide()
+    (chance, left_by_chance), (cloud, left_by_cloud), (gap, seen) = ways.values()
+    for hidden, left in ((chance, left_by_chance), (cloud, left_by_cloud)):
+        assert ((hidden | left) == seen).all() and not (hidden & left).any()
+    assert chance.sum() == cloud.sum() and not (gap & seen).any()
+    away = [drawings.steps_to_nearest(*way) for way in ways.values()]
+    assert away == sorted(away) and away[0] < 0.7 * away[1] < away[2]
+
+
+def test_the_same_blocks_tell_apart_what_other_blocks_do_not():
+    (a, b, paired, apart), months = drawings.drawn_blocks()
+    assert a[0] < b[0] < a[1] < b[1]  # they overlap
+    assert paired[0] > 0 > apart[0] and apart[1] > 0
+    assert (np.diff(months, axis=1) % 12 == 1).all()
+    ones = np.ones(12)
+    low, high = difference_interval(
+        *({"by_month": {"square_sum": errors**2.0, "weight_sum": ones}} for errors in (
+            drawings.TWELVE + drawings.BEHIND, drawings.TWELVE)), draws=4000)
+    np.testing.assert_allclose([low, high], paired, atol=2.5)  # mK: the package's bootstrap
+
+
+def test_a_card_starts_no_piece_before_its_order():
+    spans = []
+    for orders, card in drawings.WAYS.values():
+        assert all(begin >= end for (begin, _), (_, end) in zip(card, orders, strict=True))
+        assert all(a[1] <= b[0] for a, b in itertools.pairwise(card))
+        spans.append(card[-1][1])
+    assert spans == sorted(spans, reverse=True)

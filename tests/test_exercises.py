@@ -32,6 +32,7 @@ DRAWS = re.compile(r"\b(plt|plotting)\.|\bax(es)?\b|\bplot_|\b(print|frames)\(|i
                    r"testing\.assert")
 # Lighter stand-ins: (text of the page, what this test takes for it).
 LIGHTER = {
+    "without_labels": [("LEARN, STEPS = N - 16, 120", "LEARN, STEPS = N - 16, 2")],
     "gpu_run": [('"steps": 8, "batch_size": 8, "eval_every": 8',
                  '"steps": 1, "batch_size": 2, "eval_every": 1')],
     "all_together": [("STEPS, SMALL = 60", "STEPS, SMALL = 2"), ("(64,), (128,)", "(32,), (48,)"),
@@ -53,7 +54,9 @@ LIGHTER = {
                        ("outcome=change", "outcome=lambda _: 'worse'")],
     "telling_place": [("SIDE = 6 ", "SIDE = 3 "), ("steps=260", "steps=120"),
                       ("tolerance=0.05", "tolerance=0.001")],
-    "looking_across": [("STEPS = 170", "STEPS = 30")],
+    "looking_across": [("STEPS = 170", "STEPS = 30"), ("tolerance=0.02", "tolerance=0.001"),
+                       ('outcome=what_twins_cost, known="in between"',
+                        "outcome=lambda _: 'in between'")],
     "which_days": [("(40, 31, 64, 64)", "(16, 31, 64, 64)"), ("30 * 256", "12 * 256"),
                    ("batch=256", "batch=64"), ("tolerance=0.02", "tolerance=0.001")],
     "baselines": [("cover=0.9, seed=11", "cover=0.95, seed=11")],

@@ -117,6 +117,74 @@ def test_a_month_without_observation_gets_no_correction():
         assert (corrections.analyse(x, nothing)[0] == 0).all()
 
 
+def noisy(error, seed=0):
+    """A smooth month seen everywhere through white noise of these errors: (truth, seen, observed)."""
+    generator = torch.Generator().manual_seed(seed)
+    row, col = torch.arange(24.0)[:, None], torch.arange(24.0)
+    truth = (torch.sin(row / 5) + torch.cos(col / 4)).expand(error.shape)
+    seen = truth + error * torch.randn(error.shape, generator=generator)
+    return truth, seen, torch.rand(error.shape, generator=generator) < 0.5
+
+
+def sensors(good, bad, shape=(2, 9, 24, 24), seed=1):
+    which = torch.rand(shape, generator=torch.Generator().manual_seed(seed)) < 0.5
+    return torch.where(which, good, bad)
+
+
+def test_errors_that_are_alike_or_not_told_change_nothing():
+    error = torch.full((2, 9, 24, 24), 0.3)
+    _, x, observed = noisy(error)
+    for corrections in (SuccessiveCorrections(6), adapting()):
+        expected = corrections.analyse(x, observed)
+        for told in (error, torch.zeros_like(error)):
+            found = corrections.analyse(x, observed, error=told)
+            torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+
+
+def test_an_observation_with_a_large_error_counts_less():
+    error = sensors(0.1, 0.9)
+    truth, x, observed = noisy(error)
+    corrections = SuccessiveCorrections(6)
+    blind, told = (corrections.analyse(x, observed, error=e)[0] - truth for e in (None, error))
+    assert told.square().mean() < 0.8 * blind.square().mean()
+
+
+def test_errors_that_the_observations_do_not_bear_out_are_not_believed():
+    claimed, true = sensors(0.1, 0.9), torch.full((2, 9, 24, 24), 0.3)
+    _, x, observed = noisy(true)
+    _, worse, _ = noisy(claimed)
+    corrections = SuccessiveCorrections(6)
+
+    def moved(x, error):
+        found, blind = (corrections.analyse(x, observed, error=e)[0] for e in (error, None))
+        return (found - blind).std()
+
+    assert moved(x, claimed) < 0.05 * moved(worse, claimed)
+    assert moved(worse, 1.0 - claimed) == 0  # told the wrong way round
+
+
+def test_a_network_reads_the_plain_counts_whatever_errors_are_told():
+    error = sensors(0.1, 0.9)
+    _, x, observed = noisy(error)
+    corrections = SuccessiveCorrections(6)
+    _, blind_steps, blind = corrections.analyse(x, observed)
+    _, steps, counts = corrections.analyse(x, observed, error=error)
+    torch.testing.assert_close(counts, blind, atol=0, rtol=0)
+    assert not torch.allclose(steps[-1], blind_steps[-1], atol=1e-3)
+
+
+def test_each_month_of_a_batch_has_its_own_errors():
+    error = sensors(0.1, 0.9)
+    error[1] = 0.3
+    _, x, observed = noisy(error)
+    corrections = adapting()
+    together = corrections.analyse(x, observed, error=error)[0]
+    for i in range(2):
+        part = slice(i, i + 1)
+        alone = corrections.analyse(x[part], observed[part], error=error[part])[0]
+        torch.testing.assert_close(together[part], alone, atol=1e-5, rtol=1e-5)
+
+
 def test_gradients_reach_all_four_numbers():
     x, observed = gappy()
     corrections = SuccessiveCorrections(iterations=3)

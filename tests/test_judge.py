@@ -16,7 +16,7 @@ from sst_tutorial.baselines import Covariance, optimal_interpolation
 from sst_tutorial.benchmark import shared_data
 from sst_tutorial.cli import main
 from sst_tutorial.exams import under_other_skies
-from sst_tutorial.judging import draw, judge, table
+from sst_tutorial.judging import draw, hide, judge, table
 from sst_tutorial.local_oi import fit_to_gappy, local_interpolation, noise_of, variogram
 from sst_tutorial.months import Month
 from sst_tutorial.results import write_results
@@ -392,7 +392,7 @@ def test_wrong_arguments():
 def test_shipped_weights_that_learned_days_are_judged_by_default():
     daily = a_file(a_moving_field(T=30, side=6))
     network = judge(daily, draws=1)["methods"]["network"]
-    named = judge(daily, draws=1, methods="network", model="ocean-2-preview")["methods"]["network"]
+    named = judge(daily, draws=1, methods="network", model="ocean-2")["methods"]["network"]
     assert network["rmse"] == named["rmse"] > 0
 
 
@@ -512,7 +512,7 @@ def test_mistakes_at_the_shell_are_one_line(netcdf, tmp_path, capsys):
         (["--seed", "-1"], "seed must be"),
         (["--model", "ocean-1"], "never learned"),
         (["--judge-from", "June"], "--judge-from 'June' is not a day YYYY-MM-DD"),
-        (["--judge-from", "2031-01-01"], "has no such day, it runs from 2001-05-01"),
+        (["--judge-from", "2031-01-01"], "error: --judge-from, --judge-to: 2031-01-01 to 2001-"),
         (["--variable", "salt"], "salt"),
     ):
         assert main(["judge", str(netcdf), *words]) == 2
@@ -545,3 +545,91 @@ def test_a_summer_off_alboran():
     results = judge(daily, ["mean of days", "gaussian", "local OI"], draws=4)
     assert results["take"] == "local OI" and results["withheld"]["days"] > 30
     assert results["methods"]["local OI"]["rmse"] < 0.7
+
+
+def test_the_network_is_told_the_errors_of_the_file():
+    """A file of two sensors, 0.05 and 1 K: told who saw what it errs less."""
+    rng = np.random.default_rng(2)
+    field = a_moving_field(T=40)
+    daily = a_file(field, noise=0.0)
+    error = np.where(rng.random(field.shape) < 0.5, 0.05, 1.0).astype(np.float32)
+    daily["sst"] += error * rng.standard_normal(field.shape).astype(np.float32)
+    told = daily.assign(sst_error=(daily["sst"].dims, error))
+    rmse = [judge(ds, "network", draws=2)["methods"]["network"]["rmse"] for ds in (told, daily)]
+    # All errors hold the noise of what was withheld, 0.71 K, which nothing can foretell.
+    excess = [value**2 - 0.5 for value in rmse]
+    assert excess[0] < 0.9 * excess[1], rmse
+
+
+def test_the_table_tells_how_sure_each_bin_is():
+    results = judge(a_file(a_moving_field()), QUICK, draws=4)
+    lines = table(results).splitlines()
+    first = results["methods"]["mean of days"]["by_days_since_observation"]
+    at = lines.index("RMSE by days since the cell was seen (the last: or never before)")
+    spans = [
+        f"{low:.2f}-{high:.2f}" for low, high in (b["interval"] for b in first if b["interval"])
+    ]
+    assert lines[at + 4].startswith("  95 % interval") and lines[at + 4].split()[3:] == spans
+    assert len(spans) > 1 and max(map(len, lines[at:-1])) < 90
+
+
+# ---------------------------------------------------------------- maps of other programs
+
+
+def test_maps_made_elsewhere_are_scored_where_nobody_saw(tmp_path):
+    """What `reconstruct` makes of the file that `hide` writes has the row of the network."""
+    a_file(a_moving_field(T=40)).to_netcdf(tmp_path / "a.nc")
+    where = {name: str(tmp_path / name) for name in ("a.nc", "left.nc", "maps.nc", "j.json")}
+    asked = ["--judge-from", "2001-05-10", "--seed", "3"]
+    assert main(["judge", where["a.nc"], "--hide", where["left.nc"], *asked]) == 0
+    left, full = (open_sst(where[name])["sst"] for name in ("left.nc", "a.nc"))
+    assert 0.7 < left.notnull().sum() / full.notnull().sum() < 0.97
+    np.testing.assert_array_equal(left, full.where(left.notnull()))
+    assert main(["reconstruct", where["left.nc"], where["maps.nc"], "--daily"]) == 0
+    filled = ["--filled", f"mine={where['maps.nc']}", "--out", where["j.json"]]
+    assert main(["judge", where["a.nc"], *asked, *filled]) == 0
+    results = json.loads((tmp_path / "j.json").read_text())
+    mine, network = (results["methods"][name] for name in ("mine", "network"))
+    assert mine["rmse"] == pytest.approx(network["rmse"], abs=1e-3)
+    assert results["withheld"]["draws"] == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda maps: maps.isel(time=slice(0, 12)), "mine: its maps lack .* along time"),
+        (lambda maps: maps.isel(lat=slice(1, None)), "mine: its maps lack .* along lat"),
+        (lambda maps: maps.assign_coords(lon=maps["lon"] + 0.1), "mine: .* along lon"),
+        (lambda maps: maps.where(maps["lat"] > -39), "mine left .* without a finite value"),
+        (None, "mine holds the withheld observations themselves: fill what `hide`"),
+    ],
+)
+def test_maps_that_cannot_be_scored_are_refused(change, words):
+    daily = a_file(a_moving_field(T=30))
+    maps = daily.fillna(15.0) if change is None else change(hide(daily).fillna(15.0))
+    with pytest.raises(ValueError, match=words):
+        judge(daily, QUICK, filled={"mine": maps})
+
+
+def test_maps_with_the_name_of_a_method_are_refused():
+    daily = a_file(a_moving_field(T=30))
+    with pytest.raises(ValueError, match="filled: 'linear in time' is a method here already"):
+        judge(daily, QUICK, filled={"linear in time": hide(daily)})
+
+
+def test_a_filled_file_without_a_name_is_refused(tmp_path, capsys):
+    a_file(a_moving_field(T=30)).to_netcdf(tmp_path / "a.nc")
+    assert main(["judge", str(tmp_path / "a.nc"), "--filled", "maps.nc"]) == 2
+    assert "--filled 'maps.nc' is not NAME=MAPS.nc" in capsys.readouterr().err
+
+
+def test_what_is_left_of_another_variable_keeps_its_words():
+    ds = 10 ** (a_file(a_moving_field(T=30)).drop_vars("ocean_mask") - 15)
+    ds = ds.rename(sst="chlor_a")
+    ds["chlor_a"].attrs = {"units": "mg m-3", "long_name": "chlorophyll"}
+    daily = open_sst(ds, variable="chlor_a", transform="log10")
+    left = hide(daily)
+    assert left["chlor_a"].attrs["units"] == "mg m-3"
+    again = open_sst(left, variable="chlor_a", transform="log10")["sst"]
+    seen = again.notnull().values
+    np.testing.assert_allclose(again.values[seen], daily["sst"].values[seen], atol=1e-5)

@@ -247,6 +247,22 @@ def test_one_unknown_truth_leaves_no_target():
     assert Batch.of(months).prior is not None
 
 
+def test_the_error_of_each_observation_goes_along():
+    """In K where it was seen and is told, 0 elsewhere, in months, cuts, batches and their parts."""
+    error = np.full((30, 5, 7), 0.4, np.float32)
+    error[:, 2], error[:, 3], error[4] = np.nan, 0.0, -1.0
+    month = known(error=error)
+    part = month.cut(slice(1, 4), slice(2, 7))
+    np.testing.assert_array_equal(part.error, error[:, 1:4, 2:7])
+    batch = Batch.of([known(), month], (1, 4, 4))
+    told = month.observed & (error > 0)
+    assert batch.error[1, :30, :5, :7].numpy()[told] == pytest.approx(0.4)
+    assert (batch.error[1] > 0).sum() == told.sum() and (batch.error[0] == 0).all()
+    assert torch.equal(batch[1:].error, batch.error[1:]) and Batch.of([known()]).error is None
+    with pytest.raises(ValueError, match="error of 2001-02 must have shape .30, 5, 7."):
+        known(error=error[:, :4])
+
+
 def test_some_samples_of_a_batch():
     batch = Batch.of([known(seed=seed) for seed in range(4)])
     for index, samples in ((slice(1, 3), [1, 2]), (torch.tensor([3, 0]), [3, 0])):
@@ -254,7 +270,8 @@ def test_some_samples_of_a_batch():
         assert len(part) == 2
         for field in dataclasses.fields(Batch):
             if getattr(batch, field.name) is None:  # the whole month is asked, no truth of days
-                assert field.name in ("wanted", "truth") and getattr(part, field.name) is None
+                assert field.name in ("wanted", "truth", "error")
+                assert getattr(part, field.name) is None
             else:
                 assert torch.equal(getattr(part, field.name), getattr(batch, field.name)[samples])
         wanted = torch.eye(4, 31, dtype=torch.bool)

@@ -4,7 +4,7 @@ import subprocess
 import sys
 import tomllib
 from fnmatch import fnmatch
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 import yaml
@@ -26,7 +26,7 @@ COLAB = {
 # What the extras bring, as it is imported: somebody who only calls `reconstruct` has none of it.
 OPTIONAL = (
     *("lightning_fabric", "matplotlib", "cartopy", "cmocean", "PIL", "ipywidgets", "IPython"),
-    *("requests", "zarr", "distributed"),
+    *("requests", "zarr", "distributed", "onnx", "onnxscript", "onnxruntime"),
 )
 
 
@@ -64,6 +64,11 @@ def test_the_package_keeps_colab_as_it_is():
     bounds = {r.name.lower(): r.specifier for r in requirements()}
     for name, version in COLAB.items():
         assert bounds[name].contains(version), f"{name} {version} is what Colab has"
+
+
+def test_chapters_are_tested_at_the_versions_of_colab():
+    lines = (ROOT / ".github" / "colab.txt").read_text().splitlines()
+    assert dict(line.split("==") for line in lines if not line.startswith("#")) == COLAB
 
 
 @pytest.mark.parametrize("text", PROJECT["dependencies"])
@@ -113,7 +118,7 @@ def test_the_package_data_is_there_and_shipped(file):
 
 
 def test_all_is_all_and_the_book_and_the_tests_have_it():
-    parts = {"train", "plot", "zarr", "cluster", "download"}
+    parts = {"train", "plot", "zarr", "cluster", "download", "onnx"}
     assert parts == set(PARTS), "`need` knows the extras of pyproject.toml"
     assert extras_of("all") == {"all", *parts}
     assert extras_of("book") == {"book", "all", *parts}
@@ -147,8 +152,10 @@ def test_nothing_missing_is_no_error():
          'training needs lightning_fabric: pip install "sst-tutorial[train]"'),
         ("import sst_tutorial.runs", ["lightning_fabric"],
          'training needs lightning_fabric: pip install "sst-tutorial[train]"'),
+        ("from sst_tutorial.export import export_onnx; export_onnx('a.onnx')", ["onnxruntime"],
+         'writing ONNX needs onnxruntime: pip install "sst-tutorial[onnx]"'),
     ],
-    ids=["plot", "download", "zarr", "training", "runs"],
+    ids=["plot", "download", "zarr", "training", "runs", "onnx"],
 )
 def test_a_missing_extra_is_named_where_it_is_needed(code, missing, line, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -212,3 +219,44 @@ def test_an_unknown_name_is_an_attribute_error():
         sst_tutorial.reconstrukt  # noqa: B018
     with pytest.raises(ImportError, match="cannot import name"):
         exec("from sst_tutorial import reconstrukt")
+
+
+# ---- records -----------------------------------------------------------------------------
+
+
+def test_the_records_go_where_the_package_goes():
+    """Chapters read them, and Colab has the package alone."""
+    setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    assert setuptools["package-dir"] == {"sst_tutorial.experiments": "experiments"}
+    given = setuptools["package-data"]["sst_tutorial.experiments"]
+    left = setuptools["exclude-package-data"]["sst_tutorial.experiments"]
+
+    def ships(name):
+        path = PurePosixPath(name)
+        return any(map(path.match, flat(given))) and not any(map(path.match, flat(left)))
+
+    def flat(patterns):  # `match` of Python 3.11 takes ** for one folder: so none, one and two
+        return [p.replace("**/", stars) for p in patterns for stars in ("", "*/", "*/*/")]
+
+    for name in ("results/oi.json", "results/ablation/full-0/log.csv", "results/ledger.jsonl",
+                 "ablation/full.toml"):
+        assert (ROOT / "experiments" / name).is_file() and ships(name), name
+    for name in ("results/ablation/full-0/steps.csv", "results/ablation/full-0/settings.json",
+                 "results/ablation/full-0/weights.safetensors"):
+        assert not ships(name), name
+
+
+def test_an_installed_package_reads_its_own_copy(tmp_path):
+    """Without the repository around it, as in site-packages."""
+    package = tmp_path / "sst_tutorial"
+    package.mkdir()
+    for path in (ROOT / "sst_tutorial").glob("*.py"):
+        (package / path.name).write_text(path.read_text())
+    (package / "experiments" / "results").mkdir(parents=True)
+    (package / "experiments" / "results" / "mine.json").write_text('{"a": 1}')
+    done = subprocess.run(
+        [sys.executable, "-c", "from sst_tutorial.results import read_results, RESULTS\n"
+         "print(read_results('mine'), RESULTS.parent.name)\nread_results('yours')"],
+        capture_output=True, text=True, cwd=tmp_path, timeout=120,
+    )
+    assert done.stdout.startswith("{'a': 1} experiments\nyours.json is not here"), done.stderr

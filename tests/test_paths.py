@@ -57,3 +57,16 @@ def test_sections_to_skip_exist():
             assert section in chapter(name)[4], f"{name} has no section {section!r}"
             count += 1
     assert count > 20
+
+
+def test_what_the_head_of_a_chapter_lets_one_skip_exists():
+    count = 0
+    for path in notebooks.chapters():
+        notebook = nbformat.read(path, as_version=4)
+        for cell in notebook.cells:
+            for line in re.findall(r"^- \*\*Short of time\?\*\* (.*)$", cell.source, flags=re.M):
+                named = set(re.findall(r"\*([^*]+)\*", line))
+                missing = named - set(notebooks.headings(notebook, 2))
+                assert named and not missing, f"{path.stem} has no section {missing}"
+                count += 1
+    assert count >= 7

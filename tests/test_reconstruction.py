@@ -12,7 +12,7 @@ import xarray as xr
 from torch import nn
 
 import sst_tutorial
-from sst_tutorial import reconstruction
+from sst_tutorial import reconstruction, weights
 from sst_tutorial.baselines import gaussian
 from sst_tutorial.benchmark import shared_data
 from sst_tutorial.data import open_sst
@@ -282,7 +282,7 @@ def test_a_small_globe_has_two_tiles_and_no_seam():
 def test_blending_is_a_partition_of_unity(tile, overlap, wraps, monkeypatch):
     """What every tile agrees on comes out unchanged, whatever the tiles."""
 
-    def agreed(estimator, months, question):
+    def agreed(estimator, months, question, spread):
         fields = [m.anomaly if question is DAYS else m.anomaly.mean(0)[None] for m in months]
         return np.stack([np.stack([field, 0 * field + 3.0]) for field in fields])
 
@@ -646,9 +646,9 @@ def test_every_core_has_tiles_of_its_own(threads, monkeypatch):
     threads(2)
     estimate, seen = reconstruction._estimate, []
 
-    def spy(estimator, months, question):
+    def spy(estimator, months, question, spread):
         seen.append((threading.get_ident(), torch.get_num_threads(), len(months)))
-        return estimate(estimator, months, question)
+        return estimate(estimator, months, question, spread)
 
     monkeypatch.setattr(reconstruction, "_estimate", spy)
     reconstruct(daily_maps(H=70, W=70), network())  # 9 tiles
@@ -867,7 +867,8 @@ def test_weights_that_never_learned_days_are_refused(tmp_path):
 def test_weights_that_learned_days_are_named(tmp_path, monkeypatch):
     saved(tmp_path / "sea-9.safetensors", 0.5)
     saved(tmp_path / "sea-8.safetensors")
-    monkeypatch.setattr(reconstruction, "SHIPPED", tmp_path)
+    (tmp_path / "sea-9.spread.safetensors").write_bytes(b"no weights of a network")
+    monkeypatch.setattr(weights, "SHIPPED", tmp_path)
     with pytest.raises(ValueError, match=r"'sea-8'.* weights that did: sea-9, and any"):
         reconstruct(daily_maps(), tmp_path / "sea-8.safetensors", output="daily")
 

@@ -49,6 +49,36 @@ def agree(lazy, eager):
 # ------------------------------------------------------------------------ the same maps
 
 
+def with_errors(daily, seed=5):
+    """The same maps seen by two sensors of 0.05 and 1 K, and who saw what."""
+    rng = np.random.default_rng(seed)
+    error = np.where(rng.random(daily["sst"].shape) < 0.5, 0.05, 1.0).astype(np.float32)
+    sst = daily["sst"] + error * rng.standard_normal(error.shape).astype(np.float32)
+    return daily.assign(
+        sst=sst.assign_attrs(daily["sst"].attrs), sst_error=(daily["sst"].dims, error)
+    )
+
+
+@pytest.mark.parametrize("output", ["monthly", "daily"])
+def test_errors_of_observations_reach_every_map(parts, output):
+    """In memory and lazily, the sensor that errs more counts less; GaussianMean has no use."""
+    torch.manual_seed(0)
+    first_guess, network_ = {"name": "corrections", "iterations": 6}, {"name": "convolutions"}
+    estimator = build(first_guess, network_ | {"width": 8, "skip": True}).eval()
+    truth = daily_maps(H=100, W=40, days=29, cover=0.0)
+    daily = with_errors(truth.assign(sst=daily_maps(H=100, W=40, days=29)["sst"]))
+    told, untold = (
+        reconstruct(ds, estimator, output=output) for ds in (daily, daily.drop_vars("sst_error"))
+    )
+    truth = truth["sst"].mean("time") if output == "monthly" else truth["sst"]
+    errors = [float(((out["sst"] - truth) ** 2).mean()) for out in (told, untold)]
+    assert errors[0] < 0.8 * errors[1]
+    lazy = reconstruct(daily.chunk(time=7), estimator, output=output).compute()
+    np.testing.assert_allclose(lazy["sst"], told["sst"], atol=1e-4)
+    blind = (reconstruct(ds, SMOOTH) for ds in (daily, daily.drop_vars("sst_error")))
+    xr.testing.assert_equal(*(ds[["sst", "n_observed"]] for ds in blind))
+
+
 @pytest.mark.parametrize("output", ["monthly", "daily", "both"])
 @pytest.mark.parametrize("make", [lambda: SMOOTH, network])
 def test_lazy_maps_are_those_made_in_memory(parts, output, make):

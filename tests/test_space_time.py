@@ -80,9 +80,7 @@ def test_blocks_are_their_definition():
         before = expected.clone()
         for b in range(B):
             for n in range(N):
-                expected[b, :, n] += listen(
-                    block.over_days, before[b, :, n], known[b, :, n], when
-                )
+                expected[b, :, n] += listen(block.over_days, before[b, :, n], known[b, :, n], when)
         before = expected.clone()
         for b in range(B):
             for t in range(T):

@@ -1269,6 +1269,269 @@ def I3_a_classic_file_cut_short(tmp):
     return Case(tmp / "cut.nc", error="shorter than its header says")
 
 
+# ------------------------------------------------------------- siblings, found later
+
+GRADES = np.arange(6, dtype="int8")
+OCEANSITES = (
+    "no_qc_performed good_data probably_good_data potentially_correctable bad_data value_changed"
+)
+
+
+@case
+def B4_confidence(tmp):
+    words = "unprocessed cloudy bad suspect acceptable excellent"
+    ds, seen = graded((5, 2), "confidence_level", flag_values=GRADES, flag_meanings=words)
+    return Case(saved(ds, tmp), seen, warns="confidence_level >= 4")
+
+
+@case
+def B4_as_the_makers_advise(tmp):
+    ds, seen = graded((5, 4))
+    name = "20160301000000-STAR-L3U_GHRSST-SSTsubskin-VIIRS_NPP-ACSPO_V2.80-v02.0-fv01.0.nc"
+    return Case(saved(ds, tmp, name), seen, warns="quality_level >= 5")
+
+
+@case
+def B4_against_the_advice_of_the_makers(tmp):
+    ds, _ = graded((5, 4), bad=0)
+    ds = ds.assign_attrs(source="NOAA ACSPO 2.80")
+    return Case(saved(ds, tmp), ds, options={"quality": 4})
+
+
+@case
+def B4_a_scale_with_the_good_in_the_middle(tmp):
+    """OceanSITES: 0 is unknown, 1 good, 4 bad."""
+    ds, seen = graded((1, 0), "sst_qc", flag_values=GRADES, flag_meanings=OCEANSITES)
+    return Case(saved(ds, tmp), seen, warns="only pixels with sst_qc 1 are taken")
+
+
+@case
+def B4_a_scale_in_the_middle_and_a_limit(tmp):
+    ds, seen = graded((1, 4), "sst_qc", flag_values=GRADES, flag_meanings=OCEANSITES)
+    return Case(saved(ds, tmp), seen, options={"quality": "<=2"})
+
+
+@case
+def B4_known_by_its_flags_alone(tmp):
+    ds, seen = graded((0, 2), "pixels", flag_values=GRADES[:3], flag_meanings="clear hazy cloudy")
+    return Case(saved(ds, tmp), seen, warns="pixels <= 0")
+
+
+@case
+def B4_a_status_flag(tmp):
+    ds, seen = graded((0, 2), "state", flag_values=GRADES[:3], flag_meanings="good suspect bad")
+    ds["state"].attrs["standard_name"] = "sea_surface_temperature status_flag"
+    return Case(saved(ds, tmp), seen, warns="state <= 0")
+
+
+@case
+def B4_not_so_grades_of_another_variable(tmp):
+    ds, _ = graded((0, 2), "wind_speed_qc", flag_values=GRADES[:3], flag_meanings="good fair bad")
+    return Case(saved(ds.assign(wind_speed=ds["sst"]), tmp), ds)
+
+
+@case
+def B4_not_so_grades_of_a_packed_variable(tmp):
+    ds, _ = graded((0, 2), "wind_qc", flag_values=GRADES[:3], flag_meanings="good fair bad")
+    ds["wind"] = ds["sst"].fillna(0)
+    ds["wind"].encoding = {"dtype": "int16", "scale_factor": 0.01}
+    ds["level"] = (("lat", "lon"), np.ones((24, 32), "int8"))
+    return Case(saved(ds, tmp), ds)
+
+
+@case
+def B4_a_helper_of_the_same_name_as_another_variable(tmp):
+    ds, seen = graded((5, 1))
+    ds["level"] = (("lat", "lon"), np.ones((24, 32), "int8"))
+    return Case(saved(ds, tmp), seen, warns="quality_level >= 4")
+
+
+@case
+def B4_not_so_flags_without_grades(tmp):
+    ds, _ = graded((0, 2), "source", flag_values=GRADES[:3], flag_meanings="none avhrr modis")
+    return Case(saved(ds, tmp), ds)
+
+
+def unrolled(turn=0.0):
+    """The same grid with 2-D lat and lon, turned by some degrees a column."""
+    lat, lon = np.meshgrid(LAT, LON, indexing="ij")
+    ds = sea().rename(lat="y", lon="x").drop_vars(["y", "x"])
+    ds["nav_lat"] = (("y", "x"), lat + turn * np.arange(32), {"units": "degrees_north"})
+    ds["nav_lon"] = (("y", "x"), lon, {"units": "degrees_east"})
+    return ds
+
+
+@case
+def I4_a_regular_grid_with_2d_axes(tmp):
+    return Case(saved(unrolled(), tmp), sea())
+
+
+@case
+def I4_a_regular_grid_with_2d_axes_the_other_way(tmp):
+    return Case(saved(unrolled().transpose("x", "y", "time"), tmp), sea())
+
+
+@case
+def I4_a_turned_grid(tmp):
+    return Case(saved(unrolled(0.05), tmp), error="2-D .24, 32., a swath or curvilinear grid")
+
+
+@case
+def I4_radians(tmp):
+    axes = {k: (k, np.deg2rad(v), {"units": "radians"}) for k, v in (("lat", LAT), ("lon", LON))}
+    return Case(saved(sea().assign_coords(axes), tmp), sea())
+
+
+@case
+def I4_columns_that_share_a_longitude(tmp):
+    ds = sea().assign_coords(lon=np.round(LON))
+    return Case(saved(ds, tmp), error="lon holds the same value twice")
+
+
+@case
+def I4_celsius_degree(tmp):
+    return Case(saved(sea(units="Celsius (degree)"), tmp), sea())
+
+
+@case
+def I4_a_unit_of_bytes(tmp):
+    ds = sea(units="K")
+    ds["sst"].attrs["units"] = b"kelvin"
+    return Case(ds, sea())
+
+
+def packed_in_hundredths(**attrs):
+    codes = np.round(sea()["sst"].fillna(-327.68) * 100).astype("int16")
+    return changed(sea(), values=codes, attrs={"_FillValue": np.int16(-32768)} | attrs)
+
+
+CORNER = np.zeros((24, 32), bool)
+CORNER[:3, :5] = True
+
+
+def masked(values, name="mask", **attrs):
+    return sea().assign({name: (("lat", "lon"), values, attrs)})
+
+
+@case
+def D3_a_fraction_in_per_cent(tmp):
+    about = {"name": "frac", "standard_name": "land_area_fraction", "units": "%"}
+    values = np.where(CORNER, 98.0, 3.0)
+    return Case(saved(masked(values, **about), tmp), sea().where(~CORNER), ocean=~CORNER)
+
+
+@case
+def D3_a_sea_fraction_of_cmip(tmp):
+    values = np.where(CORNER, 0.0, 100.0)
+    given = saved(masked(values, "sftof", units="%"), tmp)
+    return Case(given, sea().where(~CORNER), ocean=~CORNER)
+
+
+@case
+def D3_a_mask_of_one_and_two(tmp):
+    values = np.where(CORNER, 2, 1).astype("int8")
+    return Case(saved(masked(values), tmp), sea().where(~CORNER), ocean=~CORNER)
+
+
+@case
+def D3_a_mask_of_three_codes_is_not_guessed(tmp):
+    values = np.where(CORNER, 3, 1 + (np.arange(32) > 20)).astype("int8")
+    return Case(saved(masked(values), tmp), sea(), ocean=EVERYWHERE)
+
+
+@case
+def H3_a_scale_as_text(tmp):
+    return Case(saved(packed_in_hundredths(scale_factor="0.01", add_offset="0"), tmp), sea())
+
+
+@case
+def H3_a_scale_of_zero(tmp):
+    return Case(
+        saved(packed_in_hundredths(scale_factor=0.0), tmp), error="scale_factor of 'sst' is 0"
+    )
+
+
+@case
+def H4_in_a_group(tmp):
+    return Case(saved(sea(), tmp, group="data"), sea())
+
+
+@case
+def H4_in_a_group_with_its_axes_above(tmp):
+    saved(sea()[["time", "lat", "lon"]].assign_attrs(title="above"), tmp)
+    bare = sea().drop_vars(["time", "lat", "lon"])
+    return Case(saved(bare, tmp, group="science/level3", mode="a"), sea())
+
+
+@case
+def H4_in_a_group_of_a_store(tmp):
+    sea().to_zarr(tmp / "a.zarr", group="data", consolidated=False)
+    return Case(tmp / "a.zarr", sea())
+
+
+@case
+def H4_in_two_groups(tmp):
+    saved(sea(), tmp, group="day")
+    file = saved(sea(), tmp, group="night", mode="a")
+    return Case(
+        file, error="^path=.* has fields in 2 groups, /day, /night: open one, .*group='/day'"
+    )
+
+
+@case
+def H5_julian_days_by_their_origin(tmp):
+    ds = march(np.arange(31) + 2457449.0, "days since -4712-01-01 12:00:00")
+    ds["time"].attrs["calendar"] = "julian"
+    return Case(saved(ds, tmp), sea())
+
+
+@case
+def E4_a_date_with_dashes_in_the_name(tmp):
+    given = saved(timeless(), tmp, "sst_2016-03-01_L3.nc")
+    return Case(given, sea(days=1), warns="2016-03-01 was taken from its name")
+
+
+@case
+def E4_two_dates_in_the_name(tmp):
+    return Case(saved(timeless(), tmp, "sst_2016-03-01_2016-03-31.nc"), error="no time coordinate")
+
+
+@case
+def F4_three_days_by_an_attribute(tmp):
+    ds = every(3, 20).assign_attrs(time_coverage_resolution="P3D")
+    return Case(saved(ds, tmp), error="about 3 days each.*cadence='3'")
+
+
+@case
+def F4_three_days_by_the_title(tmp):
+    ds = every(3, 20).assign_attrs(title="SST, 3-day composite")
+    return Case(saved(ds, tmp), error="about 3 days each")
+
+
+@case
+def F4_a_month_by_the_frequency_of_cmip(tmp):
+    return Case(saved(sea(days=1).assign_attrs(frequency="mon"), tmp), error="about 30 days each")
+
+
+@case
+def F4_every_third_day_is_no_mean(tmp):
+    return Case(saved(every(3, 20), tmp), every(3, 20))
+
+
+@case
+def F4_running_means(tmp):
+    seen = sea().assign_coords(time=sea()["time"] + np.timedelta64(4, "D"))
+    return Case(
+        saved(bounded(4.0, width=8.0), tmp), seen, warns="each covers about 8 days: running"
+    )
+
+
+@case
+def F4_running_means_by_the_title(tmp):
+    ds = sea().assign_attrs(title="5-day running mean of SST")
+    return Case(saved(ds, tmp), sea(), warns="each covers about 5 days: running")
+
+
 # ------------------------------------------------------------- the table
 
 
@@ -1289,7 +1552,7 @@ def test_case(name, tmp_path, monkeypatch):
     if made.warns is not None:
         assert any(re.search(made.warns, str(w.message)) for w in told), words
     else:
-        kinds = ("fill value", "lie outside", "left out", "cloud mask", "no time")
+        kinds = ("fill value", "lie outside", "left out", "cloud mask", "no time", "running means")
         assert not any(kind in words for kind in kinds), words
     seen = made.seen[next(iter(made.seen.data_vars))].transpose("time", "lat", "lon")
     seen = seen.values - (KELVIN if np.nanmedian(seen) > 200 else 0)
@@ -1401,6 +1664,29 @@ def test_the_error_of_each_pixel_goes_along():
     )
     np.testing.assert_allclose(out["sst_error"].where(out["sst"].notnull()).mean(), 0.3, rtol=1e-5)
     assert "sst_error" not in open_sst(sea())
+
+
+@pytest.mark.parametrize(
+    ("name", "attrs"),
+    [
+        ("sea_surface_temperature_total_uncertainty", {}),
+        ("sst_uncertainty", {}),
+        ("u", {"standard_name": "sea_surface_temperature standard_error"}),
+    ],
+)
+def test_the_error_of_each_pixel_by_other_names(name, attrs):
+    ds = sea()
+    ds[name] = (ds["sst"] * 0 + 0.3).assign_attrs(attrs, units="K")
+    np.testing.assert_allclose(open_sst(ds)["sst_error"].mean(), 0.3, rtol=1e-5)
+    ds[name].attrs["units"] = "percent"
+    assert "sst_error" not in open_sst(ds)
+
+
+def test_parts_of_an_error_and_errors_of_an_analysis_are_no_noise():
+    ds = sea()
+    for name in ("uncorrelated_uncertainty", "analysis_error", "err", "sst_uncertainty_random"):
+        ds[name] = ds["sst"] * 0 + 0.3
+    assert "sst_error" not in open_sst(ds)
 
 
 def day_and_night(axis):

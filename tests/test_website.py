@@ -4,14 +4,18 @@ Three pages here; `make website` looks at all of them and runs Lighthouse too. C
 the packages of tests/website/package-lock.json do the looking; where they are absent, it skips.
 """
 
+import html
 import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 from _ext import finish_pages, sources
+
+from sst_tutorial import phone
 
 HERE = Path(__file__).parent / "website"
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
@@ -91,6 +95,19 @@ def test_sliders_speak_and_fit_a_thumb(loads):
             assert slider["height"] >= (40 if one["width"] < 600 else 24), one["page"]
 
 
+def test_a_phone_gets_the_figures_drawn_for_it(loads):
+    """And shows their smallest text at 9 px or more; sst_tutorial/phone.py has the sizes."""
+    for one in loads:
+        if one["width"] > 600:
+            assert one["phone"] == [], one["page"]
+            continue
+        for figure in one["phone"]:
+            scale = figure["shown"] / figure["own"]
+            assert phone.SMALLEST * 100 / 72 * scale >= 9, (one["page"], figure)
+    month = [one for one in loads if "month_of_ocean" in one["page"] and one["width"] < 600]
+    assert month and all(len(one["phone"]) >= 5 for one in month)
+
+
 def test_a_figure_opens_at_its_own_size_on_a_phone(loads):
     found = [one["enlarged"] for one in loads if one.get("enlarged")]
     assert found
@@ -153,6 +170,19 @@ def test_pictures_are_sized_and_wait(page):
     assert '<img width="40" height="30" alt="x"' in done
     assert '<img loading="lazy" decoding="async" width="40" height="30" alt="y"' in done
     assert '<img src="data:abc">' in done
+
+
+def test_a_drawing_with_steps_says_what_they_are(tmp_path):
+    (tmp_path / "d.svg").write_text(
+        '<svg viewBox="0 0 360 90"><g id="f1" class="at" aria-label="a &lt; b"/>\n<g><rect/></g>'
+        """<g id="f2" class="at" aria-label='say "so"'/><g><rect/></g></svg>""")
+    (tmp_path / "plain.svg").write_text('<svg viewBox="0 0 360 90"></svg>')
+    body = '<article class="bd-article"><img src="d.svg"><img src="plain.svg"></article>'
+    done = finish_pages.sized_images(body, tmp_path)
+    told = re.findall(r'data-steps="([^"]*)"', done)
+    assert [json.loads(html.unescape(text)) for text in told] == [["a < b", 'say "so"']]
+    script = (Path(finish_pages.__file__).parents[1] / "_static" / "book.js").read_text()
+    assert "`${file}#f${step}`" in script and "prefers-reduced-motion: reduce" in script
 
 
 def test_a_page_is_described_in_its_own_words(page):

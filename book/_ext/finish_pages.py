@@ -5,6 +5,8 @@ for this book is repaired here, on the HTML they wrote: small functions, one rea
 """
 
 import html
+import io
+import json
 import re
 import sys
 from functools import cache
@@ -15,6 +17,8 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import address  # noqa: E402  (book/address.py)
+
+from sst_tutorial import phone  # noqa: E402
 
 FINISHED = "<!-- finished -->\n"
 SITE = "The Ocean Under the Clouds"
@@ -71,22 +75,61 @@ def size_of(path):
         return picture.size
 
 
+@cache
+def steps_of(path):
+    """Return what is said of each step of a drawing that has steps (book/drawings.py), as JSON."""
+    if path.suffix != ".svg":
+        return ""
+    found = re.findall(r"""<g id="f\d+" class="at" aria-label=(?:"([^"]*)"|'([^']*)')""",
+                       path.read_text(encoding="utf-8"))
+    words = [html.unescape(a or b) for a, b in found]
+    return json.dumps(words, ensure_ascii=False) if words else ""
+
+
+@cache
+def phone_form(path):
+    """Move a figure's form for phones out of its file (see sst_tutorial/phone.py); return that."""
+    narrow = path.with_suffix(".phone.webp")
+    if path.suffix == ".png":
+        figure = Image.open(io.BytesIO(path.read_bytes()))
+        if found := dict(figure.private_chunks).get(phone.CHUNK):
+            narrow.write_bytes(found)
+            figure.save(path, optimize=True)
+    return narrow if narrow.is_file() else None
+
+
+def with_phone_form(tag, source, narrow):
+    """Let a narrow screen fetch the form of a figure that was drawn for it, and only that."""
+    width, height = (round(100 * side / phone.DPI) for side in size_of(narrow))
+    name = source[: source.rfind("/") + 1] + narrow.name
+    return (f'<picture><source media="{phone.SCREENS}" srcset="{name}" width="{width}" '
+            f'height="{height}">{tag}</picture>')
+
+
 def sized_images(page, folder):
-    """Give pictures their size, so that nothing jumps, and let those below the first wait."""
+    """Give pictures their size, so that nothing jumps, and let those below the first wait.
+
+    A drawing with steps also gets what is said of them: book.js puts a slider below it.
+    """
     first = True
 
     def one(match):
         nonlocal first
         tag = match[0]
         source = re.search(r'src="([^"]+)"', tag)[1]
-        if source.startswith("data:") or not (folder / source).is_file():
+        path = (folder / source).resolve()
+        if source.startswith("data:") or not path.is_file():
             return tag
         extra = "" if first else ' loading="lazy" decoding="async"'
         first = False
-        size = size_of((folder / source).resolve())
+        size = size_of(path)
         if size and not re.search(r"\b(?:width|height)=", tag):
             extra += ' width="{}" height="{}"'.format(*size)
-        return tag.replace("<img", "<img" + extra, 1)
+        if steps := steps_of(path):
+            extra += f' data-steps="{html.escape(steps)}"'
+        tag = tag.replace("<img", "<img" + extra, 1)
+        narrow = phone_form(path)
+        return with_phone_form(tag, source, narrow) if narrow else tag
 
     head, article, body = page.partition('<article class="bd-article"')
     return head + article + re.sub(r"<img\b[^>]*>", one, body)

@@ -53,7 +53,7 @@ def log_of(name):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--from", dest="start", default="ocean-2-preview")
+    parser.add_argument("--from", dest="start", default="ocean-2")
     start = parser.parse_args().start
     warnings.simplefilter("ignore")
     daily = open_sst(data_file(FILE))

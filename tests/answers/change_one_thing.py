@@ -35,3 +35,18 @@ def answer_3(n, m, r):
 def answer_3(n, m, r):
     share = 2 * (1 - r) / n / (1 / n + 1 / m)
     return share < (t(n + m - 2) / t(n - 1)) ** 2
+# 4 wrong | it is wrong in
+def answer_4(x, sea):
+    return nine(x * sea) / 9 * sea  # land counts as cells of 0
+# 4 wrong | right on the given input, but not on another
+def answer_4(x, sea):
+    return (nine(x) / nine(torch.ones_like(x))) * sea  # land's values count
+# 4 wrong | the same number everywhere
+def answer_4(x, sea):
+    return nine(x * sea) / nine(sea.float()).clamp_min(1)  # land is not 0
+# 4 right
+def answer_4(x, sea):
+    kernel = torch.ones(1, 1, 3, 3)
+    total, count = (torch.nn.functional.conv2d(f[:, None], kernel, padding=1)[:, 0]
+                    for f in (torch.where(sea, x, 0.0), sea.float()))
+    return torch.where(sea, total / count.clamp_min(1e-6), 0.0)

@@ -1,16 +1,23 @@
 # ruff: noqa
+# 1 wrong | right on the given input, but not on another
+def answer_1(seconds, rmse, slack):
+    near = np.flatnonzero(np.abs(rmse - rmse[-1]) <= slack)
+    return seconds[near[0]]  # it may leave again
 # 1 wrong | off by a factor
-def answer_1(error):
-    return error.square().mean(1).sqrt().mean()
-# 1 wrong | it is the square of what it should be
-def answer_1(error):
-    return error.square().mean()
+def answer_1(seconds, rmse, slack):
+    far = np.flatnonzero(np.abs(rmse - rmse[-1]) > slack)
+    return seconds[far[-1]] if far.size else seconds[0]  # one row too early
 # 1 wrong | off by a factor
-def answer_1(error):
-    return error.abs().mean()
+def answer_1(seconds, rmse, slack):
+    return seconds[np.argmin(rmse)]
 # 1 right
-def answer_1(error):
-    return error.norm() / error.numel() ** 0.5
+def answer_1(seconds, rmse, slack):
+    found = seconds[-1]
+    for second, error in zip(seconds[::-1], rmse[::-1]):
+        if abs(error - rmse[-1]) > slack:
+            return found
+        found = second
+    return found
 # 2 wrong | off by a factor
 def answer_2(a, b, cells):
     return np.mean(a < b)  # months won, none drawn

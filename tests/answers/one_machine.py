@@ -11,16 +11,20 @@ def answer_1(starts, first, after):
     starts = np.array(starts)
     mine = starts[(starts + 31 >= first) & (starts <= after - 1)]
     return int(mine.min()), int(mine.max()) + 32
-# 2 wrong | entries
-def answer_2(height, width):
-    return (height + 31) / height, 31 * 4 * height * width / 1e9  # the halo is read as well
-# 2 wrong | entries
-def answer_2(height, width):
-    return height / (height + 31), 31 * 4 * (height + 31) * width / 1e9
+# 2 wrong | off by a factor
+def answer_2(width, gigabytes):
+    height = 24 * int(gigabytes * 1e9 / (31 * 4 * width) // 24)  # the halo is read as well
+    return height, (height + 31) / height
+# 2 wrong | off by a factor
+def answer_2(width, gigabytes):
+    height = gigabytes * 1e9 / (31 * 4 * width) - 31  # no multiple of 24
+    return height, (height + 31) / height
 # 2 right
-def answer_2(height, width):
-    read = height + 31
-    return (read / 24) / (height / 24), read * width * 31 * 4 * 1e-9
+def answer_2(width, gigabytes):
+    height = 24
+    while 31 * 4 * (height + 24 + 31) * width <= 1e9 * gigabytes:
+        height += 24
+    return height, 1 + 31 / height
 # 3 wrong | off
 def answer_3(workers):
     return 20 + 20 * 480 / workers  # parts of a month

@@ -1,13 +1,16 @@
 # ruff: noqa
-# 1 wrong | it is NaN
-def answer_1(rmse, noise):
-    return np.sqrt(noise**2 - rmse**2)
 # 1 wrong | off by a factor
-def answer_1(rmse, noise):
-    return rmse - noise
+def answer_1(before, after, noise):
+    return 1 - after / before  # the noise is still in both
+# 1 wrong | off by a factor
+def answer_1(before, after, noise):
+    return 1 - (after - noise) / (before - noise)
+# 1 wrong | off by a factor
+def answer_1(before, after, noise):
+    return 1 - (after**2 - noise**2) / (before**2 - noise**2)  # of squares
 # 1 right
-def answer_1(rmse, noise):
-    return (rmse * rmse - noise * noise) ** 0.5
+def answer_1(before, after, noise):
+    return 1 - ((after**2 - noise**2) / (before**2 - noise**2)) ** 0.5
 # 2 wrong | it is NaN in
 def answer_2(answer, target):
     known = target.isfinite()

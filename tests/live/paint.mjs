@@ -14,11 +14,12 @@ const part = (name) => `[data-live="${name}"]`;
 const text = (name) => tab.$eval(part(name), (e) => e.textContent);
 
 async function reconstruct() {
+  await tab.$eval(part("go"), (e) => e.scrollIntoView({ block: "center" })); // not under the head of the page
   await tab.click(part("go"));
   await tab.waitForFunction(() => /Done|not work/.test(document.querySelector('[data-live="status"]').textContent), { timeout: 60000 });
   const last = await tab.$eval("#live", (app) => {
-    const { anomaly, seen, asked, answer } = app.state.last;
-    return { anomaly: [...anomaly], seen: [...seen], asked, mean: [...answer.mean], firstGuess: [...answer.firstGuess] };
+    const { anomaly, seen, asked, answer, noise, took } = app.state.last, { mean, firstGuess, oi } = answer;
+    return { anomaly: [...anomaly], seen: [...seen], asked, noise, took, mean: [...mean], firstGuess: [...firstGuess], oi: [...oi] };
   });
   return { ...last, status: await text("status"), net: await tab.$eval("#live", (app) => app.state.sea.network) };
 }
@@ -34,6 +35,13 @@ async function shot(name, width, scheme) {
 await tab.setViewport({ width: 1400, height: 900 });
 await tab.goto(`file://${page}`);
 await tab.waitForSelector("#live:not([hidden])");
+// The stored example plays by itself.
+const example = [await text("status")];
+await tab.waitForFunction((first) => document.querySelector('[data-live="status"]').textContent !== first, {}, example[0]);
+example.push(await text("status"));
+await shot("playing-light", 1400, "light");
+await tab.click(part("play"));
+const stopped = await tab.$eval("#live", (app) => app.state.playing === null);
 const before = await text("sky-says");
 const fetched = await tab.evaluate(() => performance.getEntriesByType("resource").map((r) => r.name).filter((n) => /ocean-/.test(n)));
 // The mouse draws a cloud from corner to corner, on every day.
@@ -48,7 +56,7 @@ const runs = [await reconstruct()];
 await shot("wide-light", 1400, "light");
 // The keyboard wipes clouds away on one day; the sea that moves answers for that day.
 await tab.select(part("sea"), "moving");
-await tab.waitForFunction(() => document.getElementById("live").state.sea.network !== "ocean-1");
+await tab.waitForFunction(() => document.getElementById("live").state.sea.days);
 await tab.select(part("question"), "day");
 await tab.select(part("brush"), "clear");
 await tab.select(part("where"), "this");
@@ -58,6 +66,13 @@ await tab.keyboard.press("Space");
 const spoken = await text("spoken");
 runs.push(await reconstruct());
 await shot("wide-dark", 1400, "dark");
+// Who wants no motion sees the end of the example.
+await tab.emulateMediaFeatures([{ name: "prefers-reduced-motion", value: "reduce" }]);
+await tab.reload();
+await tab.waitForSelector("#live:not([hidden])");
+const still = await tab.$eval("#live", ({ state }) => ({ playing: state.playing, days: state.sea.play.days.length }));
+still.says = await text("status");
+await tab.emulateMediaFeatures([]);
 // A phone: the page loads anew, and a finger draws.
 await tab.setViewport({ width: 390, height: 844, isMobile: true, hasTouch: true });
 await tab.reload();
@@ -69,5 +84,5 @@ const tapped = await tab.$eval("#live", ({ state: { sea } }) => sea.cloudy.reduc
 runs.push(await reconstruct());
 const overflow = await tab.evaluate(() => document.documentElement.scrollWidth - innerWidth);
 await shot("phone-dark", 390, "dark");
-console.log(JSON.stringify({ faults, before, painted, spoken, tapped, fetched, overflow, runs }));
+console.log(JSON.stringify({ faults, example, stopped, still, before, painted, spoken, tapped, fetched, overflow, runs }));
 await browser.close();

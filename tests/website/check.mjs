@@ -88,8 +88,13 @@ function widerThan(page, width) {
 // Figures drawn at less than 0.8 of their size that no button enlarges.
 function small() {
   const figures = [...document.querySelectorAll(".bd-article img:not(a img, figure[data-labels] img)")];
-  const shrunk = figures.filter((image) => image.offsetWidth && image.offsetWidth < 0.79 * image.getAttribute("width"));
-  return { small: shrunk.filter((image) => !image.nextElementSibling?.matches("button.enlarge")).map((image) => image.src) };
+  const place = (image) => image.closest("picture") ?? image;
+  const narrow = (image) => [...place(image).querySelectorAll("source")].find((one) => matchMedia(one.media).matches);
+  const own = (image) => (narrow(image) ?? image).getAttribute("width");
+  const shrunk = figures.filter((image) => image.offsetWidth && image.offsetWidth < 0.79 * own(image));
+  const silent = shrunk.filter((image) => !place(image).nextElementSibling?.matches("button.enlarge"));
+  const phone = figures.filter(narrow).map((image) => ({ shown: image.offsetWidth, own: Number(own(image)), file: image.currentSrc }));
+  return { small: silent.map((image) => image.src), phone };
 }
 
 // Presses the first button under a figure, looks at what opens, and leaves by the Escape key.

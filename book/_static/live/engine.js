@@ -4,6 +4,7 @@
   "use strict";
   const { product, transpose, gelu, layerNorm, softmax, sincos, conv3, bytes, halves } = globalThis.oceanMatrix;
   const { oneGaussian, corrections, meanOf } = globalThis.oceanFirstGuess;
+  const { mix, daily } = globalThis.oceanSpaceTime;
   const PATCH = 4, D = 128, HIDDEN = 64, REACH = PATCH + 2; // a kernel reaches a pixel into its neighbours
 
   // ---- weights: from a file's text to arrays in the order that `product` reads ----
@@ -179,17 +180,23 @@
   // in K, 0 on land: mean, the first guess of it, one Gaussian; and the weights of the days, (N, T).
   function reconstruct(net, anomaly, seen, ocean, asked, size) {
     const { T, H, W } = size, pixels = H * W, N = pixels / PATCH ** 2;
-    const there = Uint8Array.from({ length: T * pixels }, (_, i) => ocean[i % pixels]);
-    const observed = Float32Array.from(seen, (s, i) => (s && there[i] ? 1 : 0));
-    const x = Float32Array.from(anomaly, (a, i) => (observed[i] ? a / net.scale : 0));
+    const there = new Uint8Array(T * pixels), observed = new Float32Array(T * pixels), x = new Float32Array(T * pixels);
+    for (let i = 0; i < x.length; i++) {
+      there[i] = ocean[i % pixels];
+      observed[i] = seen[i] && there[i] ? 1 : 0;
+      if (observed[i]) x[i] = anomaly[i] / net.scale;
+    }
     const onLand = (map) => map.map((value, p) => (ocean[p] ? value : 0));
     const guess = corrections(net, x, observed, ocean, size), n = net.iterations;
     const chosen = [Math.floor(n / 3), Math.floor((2 * n) / 3), n - 1].map((i) => guess.counts[i].map(Math.log1p));
-    const { tokens, heard } = encode(net, [guess.misfit, guess.analysis, ...chosen], [observed, there, there, there, there], size);
+    const { tokens: read, heard } = encode(net, [guess.misfit, guess.analysis, ...chosen], [observed, there, there, there, there], size);
+    const grid = { T, Hp: H / PATCH, Wp: W / PATCH }, tokens = mix(net, read, heard, grid);
     const { x: days, weights } = weigh(net, tokens, heard, asked, T, N);
     const latent = lookAcross(net, addPlaces(days, H / PATCH, W / PATCH), N);
     const mean = onLand(meanOf(guess.analysis, asked, pixels));
-    const added = decode(net, latent, guessMaps(guess, mean, observed, asked, pixels).map(onLand), ocean, size);
+    const ofDays = daily(net, tokens, asked, grid, PATCH), maps = guessMaps(guess, mean, observed, asked, pixels);
+    const added = decode(net, latent, (ofDays ? [ofDays, ...maps] : maps).map(onLand), ocean, size);
+    if (ofDays) ofDays.forEach((value, p) => (added[p] += ocean[p] ? value : 0));
     return {
       mean: mean.map((value, p) => net.scale * (value + added[p])),
       firstGuess: mean.map((value) => net.scale * value),

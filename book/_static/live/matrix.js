@@ -2,44 +2,65 @@
 (function () {
   "use strict";
 
+  // product.wat, compiled: a page that was opened from a disk may not fetch it.
+  const COMPILED = [
+    "AGFzbQEAAAABEgJgBn9/f39/fwBgBHt7e3sBewMDAgABBQMBAAEHFAIGbWVtb3J5AgAHcHJvZHVjdAAACpMFAvkDAgl/C3sgBEECdCEJA0AgACAJ",
+    "aiEKIAEhC0EAIQcDQCALIAlqIQwgDCAJaiENIA0gCWohDv0MAAAAAAAAAAAAAAAAAAAAACES/QwAAAAAAAAAAAAAAAAAAAAAIRP9DAAAAAAAAAAA",
+    "AAAAAAAAAAAhFP0MAAAAAAAAAAAAAAAAAAAAACEV/QwAAAAAAAAAAAAAAAAAAAAAIRb9DAAAAAAAAAAAAAAAAAAAAAAhF/0MAAAAAAAAAAAAAAAA",
+    "AAAAACEY/QwAAAAAAAAAAAAAAAAAAAAAIRlBACEIA0AgACAIav0ABAAhDyAKIAhq/QAEACEQIAsgCGr9AAQAIREgEiAPIBH95gH95AEhEiAWIBAg",
+    "Ef3mAf3kASEWIAwgCGr9AAQAIREgEyAPIBH95gH95AEhEyAXIBAgEf3mAf3kASEXIA0gCGr9AAQAIREgFCAPIBH95gH95AEhFCAYIBAgEf3mAf3k",
+    "ASEYIA4gCGr9AAQAIREgFSAPIBH95gH95AEhFSAZIBAgEf3mAf3kASEZIAhBEGoiCCAJSQ0ACyACIBIgEyAUIBUQAf0LBAAgAiAFQQJ0aiAWIBcg",
+    "GCAZEAH9CwQAIAJBEGohAiAOIAlqIQsgB0EEaiIHIAVJDQALIAIgBUECdGohAiAKIAlqIQAgBkECaiIGIANJDQALC5UBAQJ7IAAgAf0NAAECAxAR",
+    "EhMEBQYHFBUWFyAAIAH9DQgJCgsYGRobDA0ODxwdHh/95AEhBCACIAP9DQABAgMQERITBAUGBxQVFhcgAiAD/Q0ICQoLGBkaGwwNDg8cHR4f/eQB",
+    "IQUgBCAF/Q0AAQIDBAUGBxAREhMUFRYXIAQgBf0NCAkKCwwNDg8YGRobHB0eH/3kAQs=",
+  ].join("");
+
+  function compiled() { // null where a browser has no SIMD
+    try {
+      return new WebAssembly.Instance(new WebAssembly.Module(bytes(COMPILED))).exports;
+    } catch {
+      return null;
+    }
+  }
+
+  const fast = compiled();
+  const up = (number, to) => Math.ceil(number / to) * to;
+
+  // Rows of k numbers into the memory of the fast product, filled up with zeros to n rows of `long` numbers.
+  function put(at, X, k, long, n) {
+    const into = new Float32Array(fast.memory.buffer, at, n * long);
+    if (k === long && X.length === into.length) return into.set(X);
+    into.fill(0);
+    for (let i = 0; i * k < X.length; i++) into.set(X.subarray(i * k, (i + 1) * k), i * long);
+  }
+
+  function byWasm(X, W, m, k, n) { // (m, n), in rows of up(n, 4)
+    const M = up(m, 2), K = up(k, 4), N = up(n, 4), w = 4 * M * K, out = w + 4 * N * K, all = out + 4 * M * N;
+    if (all > fast.memory.buffer.byteLength) fast.memory.grow(Math.ceil((all - fast.memory.buffer.byteLength) / 65536));
+    put(0, X, k, K, M);
+    put(w, W, k, K, N);
+    fast.product(0, w, out, M, K, N);
+    return new Float32Array(fast.memory.buffer, out, m * N);
+  }
+
+  function byHand(X, W, m, k, n) {
+    const N = up(n, 4), out = new Float32Array(m * N);
+    for (let i = 0; i < m; i++) for (let j = 0; j < n; j++) {
+      let sum = 0;
+      for (let p = 0; p < k; p++) sum += X[i * k + p] * W[j * k + p];
+      out[i * N + j] = sum;
+    }
+    return out;
+  }
+
   // X (m, k) times the transpose of W (n, k), plus bias (n): (m, n), or turned over, (n, m).
-  // Four by four results grow at a time: each number is then read from memory once for four products.
   function product(X, W, m, k, n, bias, turned) {
-    const out = new Float32Array(m * n);
+    const sums = (fast ? byWasm : byHand)(X, W, m, k, n), N = up(n, 4), out = new Float32Array(m * n);
     const down = turned ? 1 : n, right = turned ? m : 1;
-    const m4 = m - (m % 4), n4 = n - (n % 4);
-    for (let j = 0; j < n4; j += 4) {
-      const w0 = j * k, w1 = w0 + k, w2 = w1 + k, w3 = w2 + k;
-      for (let i = 0; i < m4; i += 4) {
-        const x0 = i * k, x1 = x0 + k, x2 = x1 + k, x3 = x2 + k;
-        let a0 = 0, a1 = 0, a2 = 0, a3 = 0, b0 = 0, b1 = 0, b2 = 0, b3 = 0;
-        let c0 = 0, c1 = 0, c2 = 0, c3 = 0, d0 = 0, d1 = 0, d2 = 0, d3 = 0;
-        for (let p = 0; p < k; p++) {
-          const u0 = W[w0 + p], u1 = W[w1 + p], u2 = W[w2 + p], u3 = W[w3 + p];
-          let v = X[x0 + p];
-          a0 += v * u0; a1 += v * u1; a2 += v * u2; a3 += v * u3;
-          v = X[x1 + p];
-          b0 += v * u0; b1 += v * u1; b2 += v * u2; b3 += v * u3;
-          v = X[x2 + p];
-          c0 += v * u0; c1 += v * u1; c2 += v * u2; c3 += v * u3;
-          v = X[x3 + p];
-          d0 += v * u0; d1 += v * u1; d2 += v * u2; d3 += v * u3;
-        }
-        let o = i * down + j * right;
-        out[o] = a0; out[o + right] = a1; out[o + 2 * right] = a2; out[o + 3 * right] = a3; o += down;
-        out[o] = b0; out[o + right] = b1; out[o + 2 * right] = b2; out[o + 3 * right] = b3; o += down;
-        out[o] = c0; out[o + right] = c1; out[o + 2 * right] = c2; out[o + 3 * right] = c3; o += down;
-        out[o] = d0; out[o + right] = d1; out[o + 2 * right] = d2; out[o + 3 * right] = d3;
-      }
-    }
     for (let i = 0; i < m; i++) {
-      for (let j = i < m4 ? n4 : 0; j < n; j++) { // what the blocks left over
-        let sum = 0;
-        for (let p = 0; p < k; p++) sum += X[i * k + p] * W[j * k + p];
-        out[i * down + j * right] = sum;
-      }
+      for (let j = 0, from = i * N, to = i * down; j < n; j++, to += right) out[to] = sums[from + j];
+      if (bias) for (let j = 0, to = i * down; j < n; j++, to += right) out[to] += bias[j];
     }
-    if (bias) for (let i = 0; i < m; i++) for (let j = 0; j < n; j++) out[i * down + j * right] += bias[j];
     return out;
   }
 
@@ -75,8 +96,8 @@
   }
 
   function softmax(row) { // in place
-    const most = Math.max(...row);
-    let sum = 0;
+    let most = -Infinity, sum = 0;
+    for (let i = 0; i < row.length; i++) if (row[i] > most) most = row[i];
     for (let i = 0; i < row.length; i++) sum += row[i] = Math.exp(row[i] - most);
     for (let i = 0; i < row.length; i++) row[i] /= sum;
     return row;

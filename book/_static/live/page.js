@@ -6,9 +6,10 @@
   const ANOMALY = { colours: "#212a62 #234ab3 #267bba #65a2bc #b0c5cd #f1ecec #ddb6aa #cd7f65 #ba482e #921228 #560e1e" };
   const ERROR = { colours: "#3c0f63 #613d93 #8c80b5 #b7b1d5 #dadcec #f6f6f7 #fde2bb #fdbd6e #e78f27 #c0640a #934607" };
   const CLOUD = [140, 147, 156];
+  const LEAST_NOISE = 0.15; // K; with less the interpolation takes too many steps
   const app = document.getElementById("live");
   const at = (name) => app.querySelector(`[data-live="${name}"]`);
-  const state = { sea: null, noise: null, cursor: [16, 16], nets: {}, turn: 0 };
+  const state = { sea: null, noise: null, cursor: [16, 16], nets: {}, ready: {}, turn: 0, example: false, playing: null };
   for (const scale of [ANOMALY, ERROR]) {
     scale.stops = scale.colours.split(" ").map((c) => [1, 3, 5].map((i) => parseInt(c.slice(i, i + 2), 16)));
   }
@@ -24,14 +25,16 @@
   }
 
   async function engine() {
-    for (const name of ["matrix", "first_guess", "engine"]) if (!globalThis.oceanEngine) await script(name);
+    for (const name of ["matrix", "first_guess", "oi", "space_time", "engine"]) if (!globalThis.oceanEngine) await script(name);
   }
 
-  async function network(name) {
-    if (!state.nets[name]) {
-      if (!globalThis.oceanData?.[name]) await script(name);
-      state.nets[name] = globalThis.oceanEngine.load(globalThis.oceanData[name]);
-    }
+  function network(name) { // a promise: asked for twice, it comes once
+    state.nets[name] ??= script(name).then(
+      () => (state.ready[name] = globalThis.oceanEngine.load(globalThis.oceanData[name])),
+      (error) => {
+        delete state.nets[name]; // so that pressing again tries again
+        throw error;
+      });
     return state.nets[name];
   }
 
@@ -60,16 +63,15 @@
     for (const [name, { most }] of [["anomaly-ends", ANOMALY], ["error-ends", ERROR]]) {
       at(name).replaceChildren(...[`−${most}`, "0", `+${most}`].map((end) => Object.assign(document.createElement("span"), { textContent: end })));
     }
-    // Begin on the clearest day: there a new cloud is seen.
+    // A reader begins on the clearest day: there a new cloud is seen.
     const hidden = Array.from({ length: sea.T }, (_, t) => sea.stored.subarray(t * sea.pixels, (t + 1) * sea.pixels).reduce((a, b) => a + b));
-    at("day").value = hidden.indexOf(Math.min(...hidden)) + 1;
-    // ocean-1 learned month means alone.
+    sea.clearest = at("day").value = hidden.indexOf(Math.min(...hidden)) + 1;
     const day = at("question").querySelector('[value="day"]');
-    day.disabled = sea.network === "ocean-1";
+    day.disabled = !sea.days; // its network learned month means alone
     if (day.disabled) at("question").value = "month";
-    const [gaussian, firstGuess, mean] = ["gaussian", "firstGuess", "mean"].map((key) => sea.rmse[key].toFixed(3));
-    at("typical").textContent = `This month is the middle one of ${sea.drawn} by what the network gains. Over all of them, with 0.3 K of noise, ` +
-      `the month mean is wrong by ${gaussian} K (one Gaussian), ${firstGuess} K (first guess) and ${mean} K (network).`;
+    const [gaussian, firstGuess, oi, mean] = ["gaussian", "firstGuess", "oi", "mean"].map((key) => sea.rmse[key].toFixed(3));
+    at("typical").textContent = `This month is the middle one of ${sea.drawn} by what the network, ${sea.network}, gains. Over all of them, with 0.3 K ` +
+      `of noise, the month mean is wrong by ${gaussian} K (one Gaussian), ${firstGuess} K (first guess), ${oi} K (optimal interpolation) and ${mean} K (network).`;
     forget();
   }
 
@@ -128,25 +130,33 @@
 
   const percent = (share) => `${Math.round(100 * share)} %`;
 
+  const METHODS = ["gaussian", "firstGuess", "oi", "mean"];
+
   function forget() { // what was painted or asked has changed: the answer is no longer of it
+    if (state.example) return leave();
     state.turn++;
     at("status").textContent = "Press Reconstruct to see what each method makes of this sky.";
     const { H, W } = state.sea, truth = truthAsked();
     draw(at("truth"), H, W, (p) => colour(truth[p], ANOMALY));
-    for (const name of ["gaussian", "firstGuess", "mean", "error"]) draw(at(name), H, W, () => CLOUD);
-    for (const name of ["gaussian", "firstGuess", "mean"]) at(`${name}-rmse`).textContent = "–";
+    for (const name of [...METHODS, "error", "oi-error"]) draw(at(name), H, W, () => CLOUD);
+    for (const name of METHODS) at(`${name}-rmse`).textContent = "–";
     at("days").replaceChildren();
     at("days-says").textContent = "";
     drawSky();
   }
 
+  function showMap(name, map, truth) { // returns its error, in words
+    const { H, W } = state.sea, error = `${rms(map, truth).toFixed(3)} K`;
+    draw(at(name), H, W, (p) => colour(map[p], ANOMALY));
+    at(`${name}-rmse`).textContent = error;
+    const apart = { mean: "error", oi: "oi-error" }[name];
+    if (apart) draw(at(apart), H, W, (p) => colour(map[p] - truth[p], ERROR));
+    return error;
+  }
+
   function show(answer, took) {
-    const { H, W, T } = state.sea, truth = truthAsked();
-    for (const name of ["gaussian", "firstGuess", "mean"]) {
-      draw(at(name), H, W, (p) => colour(answer[name][p], ANOMALY));
-      at(`${name}-rmse`).textContent = `${rms(answer[name], truth).toFixed(3)} K`;
-    }
-    draw(at("error"), H, W, (p) => colour(answer.mean[p] - truth[p], ERROR));
+    const { T } = state.sea, truth = truthAsked();
+    for (const name of ["gaussian", "firstGuess", "mean"]) showMap(name, answer[name], truth);
     const heard = new Array(T).fill(0), patches = answer.weights.length / T;
     answer.weights.forEach((weight, i) => (heard[i % T] += weight / patches));
     const most = Math.max(...heard);
@@ -157,29 +167,85 @@
     }));
     const loudest = [...heard.keys()].sort((a, b) => heard[b] - heard[a]).slice(0, 3);
     at("days-says").textContent = `Heard most: ${loudest.map((t) => `day ${t + 1} (${percent(heard[t])})`).join(", ")}. Equal shares would be ${percent(1 / T)}.`;
-    at("status").textContent = `Done in ${Math.round(took)} ms. Error of the network ${rms(answer.mean, truth).toFixed(3)} K, ` +
-      `of its first guess ${rms(answer.firstGuess, truth).toFixed(3)} K, of one Gaussian ${rms(answer.gaussian, truth).toFixed(3)} K.`;
+    at("status").textContent = `The network took ${Math.round(took)} ms and errs by ${rms(answer.mean, truth).toFixed(3)} K. Interpolating …`;
   }
 
+  const painted = () => new Promise((done) => setTimeout(done, 30)); // until what was written is on the screen
+
   async function reconstruct() {
+    leave();
     const turn = ++state.turn, sea = state.sea;
-    at("status").textContent = state.nets[sea.network] ? "Computing …" : "Fetching the network, 1.9 MB …";
+    at("status").textContent = state.ready[sea.network] ? "Computing …" : "Fetching the network, 2 to 3 MB …";
     at("go").setAttribute("aria-disabled", "true");
     try {
       const net = await network(sea.network);
-      await new Promise((shown) => setTimeout(shown, 30)); // let the line above be painted
+      await painted();
       if (turn !== state.turn) return; // the reader changed something meanwhile
       const noise = Number(at("noise").value), size = { T: sea.T, H: sea.H, W: sea.W };
       const seen = sea.cloudy.map((c) => 1 - c), anomaly = sea.truth.map((v, i) => v + noise * state.noise[i]);
       const asked = Array.from({ length: sea.T }, (_, t) => !byDay() || t === day()), start = performance.now();
       const answer = globalThis.oceanEngine.reconstruct(net, anomaly, seen, new Uint8Array(sea.pixels).fill(1), asked, size);
-      state.last = { anomaly, seen, asked, answer }; // for the test
-      show(answer, performance.now() - start);
+      const took = performance.now() - start;
+      show(answer, took);
+      await painted();
+      if (turn !== state.turn) return;
+      const then = performance.now();
+      const oi = globalThis.oceanOI.interpolate(anomaly, seen, asked, size, sea.terms, Math.max(noise, LEAST_NOISE)).map;
+      state.last = { anomaly, seen, asked, answer: { ...answer, oi }, noise, took }; // for the test
+      const truth = truthAsked(), error = (map) => `${rms(map, truth).toFixed(3)} K`;
+      at("status").textContent = `Done: the network errs by ${error(answer.mean)} (${Math.round(took)} ms), optimal interpolation by ` +
+        `${showMap("oi", oi, truth)} (${Math.round(performance.now() - then)} ms), the first guess by ${error(answer.firstGuess)}, one Gaussian by ${error(answer.gaussian)}.`;
     } catch (error) {
-      at("status").textContent = `That did not work: ${error.message}.`;
+      failed(error);
     } finally {
       at("go").removeAttribute("aria-disabled");
     }
+  }
+
+  // ---- the example that was computed beforehand ----
+
+  function frame(number) { // what is known after so many days; the clouds are those of the example
+    const { play, most, stored } = state.sea, last = play.days[number], { bytes } = globalThis.oceanEngine;
+    if (byDay()) at("question").value = "month";
+    at("day").value = last;
+    at("noise").value = 0.3;
+    state.sea.cloudy.set(stored);
+    drawSky();
+    const truth = truthAsked();
+    draw(at("truth"), state.sea.H, state.sea.W, (p) => colour(truth[p], ANOMALY));
+    for (const name of ["mean", "oi"]) showMap(name, Array.from(bytes(play[name][number]), (b) => (b / 127.5 - 1) * most), truth);
+    const [mean, oi] = play.rmse[number];
+    at("status").textContent = `A stored example, from days 1 to ${last}: the network errs by ${mean.toFixed(3)} K, optimal interpolation by ${oi.toFixed(3)} K.`;
+  }
+
+  function start() {
+    forget();
+    state.example = true;
+    const { days } = state.sea.play, still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    let number = still ? days.length - 1 : 0;
+    frame(number);
+    if (still) return;
+    at("status").setAttribute("aria-live", "off"); // eleven sentences in a row help nobody
+    at("play").textContent = "Stop the example";
+    state.playing = setInterval(() => {
+      frame(++number);
+      if (number === days.length - 1) stop();
+    }, 900);
+  }
+
+  function leave() { // the example goes when the reader begins
+    if (!state.example) return;
+    state.example = false;
+    stop();
+    at("day").value = state.sea.clearest;
+    forget();
+  }
+
+  function stop() {
+    clearInterval(state.playing);
+    state.playing = null;
+    at("play").textContent = "Play the example";
+    at("status").removeAttribute("aria-live");
   }
 
   // ---- what a reader does ----
@@ -229,6 +295,12 @@
     forget();
   }
 
+  function begin(event) { // whoever touches a control will press Reconstruct
+    if (event.key === "Tab" || !event.target.matches("select, input, button, canvas[tabindex]") || event.target === at("play")) return;
+    leave();
+    network(state.sea.network).catch(() => {}); // said when it is needed
+  }
+
   function listen() {
     const sky = at("sky");
     sky.addEventListener("pointerdown", (event) => { sky.setPointerCapture(event.pointerId); state.cursor = underPointer(event); stroke(event); });
@@ -239,6 +311,8 @@
     at("question").onchange = forget;
     at("noise").oninput = forget;
     at("day").oninput = () => (byDay() ? forget() : drawSky());
+    at("play").onclick = () => (state.playing ? stop() : start());
+    for (const deed of ["pointerdown", "keydown"]) app.addEventListener(deed, begin, true);
     at("go").onclick = () => at("go").getAttribute("aria-disabled") || reconstruct();
     at("stored").onclick = () => all();
     at("cover").onclick = () => all(new Uint8Array(state.sea.cloudy.length).fill(1));
@@ -258,5 +332,6 @@
     listen();
     app.hidden = false;
     for (const still of document.querySelectorAll(".live-still")) still.hidden = true;
+    start();
   }, () => {});
 })();

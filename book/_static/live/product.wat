@@ -1,0 +1,60 @@
+;; The matrix product of matrix.js, which holds this file compiled: wat2wasm product.wat (WABT), as base64.
+;; X (m, k) times the transpose of W (n, k): out (m, n). 32-bit floats; k and n are multiples of 4, m of 2.
+;; Two rows of X meet four rows of W, four numbers at a time.
+(module
+  (memory (export "memory") 1)
+  (func (export "product") (param $x i32) (param $w i32) (param $out i32) (param $m i32) (param $k i32) (param $n i32)
+    (local $i i32) (local $j i32) (local $p i32) (local $row i32) (local $x1 i32) (local $w0 i32) (local $w1 i32) (local $w2 i32) (local $w3 i32)
+    (local $a v128) (local $b v128) (local $v v128)
+    (local $a0 v128) (local $a1 v128) (local $a2 v128) (local $a3 v128) (local $b0 v128) (local $b1 v128) (local $b2 v128) (local $b3 v128)
+    (local.set $row (i32.shl (local.get $k) (i32.const 2)))
+    (loop $rows
+      (local.set $x1 (i32.add (local.get $x) (local.get $row)))
+      (local.set $w0 (local.get $w))
+      (local.set $j (i32.const 0))
+      (loop $columns
+        (local.set $w1 (i32.add (local.get $w0) (local.get $row)))
+        (local.set $w2 (i32.add (local.get $w1) (local.get $row)))
+        (local.set $w3 (i32.add (local.get $w2) (local.get $row)))
+        (local.set $a0 (v128.const i32x4 0 0 0 0)) (local.set $a1 (v128.const i32x4 0 0 0 0))
+        (local.set $a2 (v128.const i32x4 0 0 0 0)) (local.set $a3 (v128.const i32x4 0 0 0 0))
+        (local.set $b0 (v128.const i32x4 0 0 0 0)) (local.set $b1 (v128.const i32x4 0 0 0 0))
+        (local.set $b2 (v128.const i32x4 0 0 0 0)) (local.set $b3 (v128.const i32x4 0 0 0 0))
+        (local.set $p (i32.const 0))
+        (loop $along
+          (local.set $a (v128.load (i32.add (local.get $x) (local.get $p))))
+          (local.set $b (v128.load (i32.add (local.get $x1) (local.get $p))))
+          (local.set $v (v128.load (i32.add (local.get $w0) (local.get $p))))
+          (local.set $a0 (f32x4.add (local.get $a0) (f32x4.mul (local.get $a) (local.get $v))))
+          (local.set $b0 (f32x4.add (local.get $b0) (f32x4.mul (local.get $b) (local.get $v))))
+          (local.set $v (v128.load (i32.add (local.get $w1) (local.get $p))))
+          (local.set $a1 (f32x4.add (local.get $a1) (f32x4.mul (local.get $a) (local.get $v))))
+          (local.set $b1 (f32x4.add (local.get $b1) (f32x4.mul (local.get $b) (local.get $v))))
+          (local.set $v (v128.load (i32.add (local.get $w2) (local.get $p))))
+          (local.set $a2 (f32x4.add (local.get $a2) (f32x4.mul (local.get $a) (local.get $v))))
+          (local.set $b2 (f32x4.add (local.get $b2) (f32x4.mul (local.get $b) (local.get $v))))
+          (local.set $v (v128.load (i32.add (local.get $w3) (local.get $p))))
+          (local.set $a3 (f32x4.add (local.get $a3) (f32x4.mul (local.get $a) (local.get $v))))
+          (local.set $b3 (f32x4.add (local.get $b3) (f32x4.mul (local.get $b) (local.get $v))))
+          (br_if $along (i32.lt_u (local.tee $p (i32.add (local.get $p) (i32.const 16))) (local.get $row))))
+        (v128.store (local.get $out) (call $sums (local.get $a0) (local.get $a1) (local.get $a2) (local.get $a3)))
+        (v128.store (i32.add (local.get $out) (i32.shl (local.get $n) (i32.const 2)))
+          (call $sums (local.get $b0) (local.get $b1) (local.get $b2) (local.get $b3)))
+        (local.set $out (i32.add (local.get $out) (i32.const 16)))
+        (local.set $w0 (i32.add (local.get $w3) (local.get $row)))
+        (br_if $columns (i32.lt_u (local.tee $j (i32.add (local.get $j) (i32.const 4))) (local.get $n))))
+      (local.set $out (i32.add (local.get $out) (i32.shl (local.get $n) (i32.const 2))))
+      (local.set $x (i32.add (local.get $x1) (local.get $row)))
+      (br_if $rows (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 2))) (local.get $m)))))
+  ;; The sum of each of four vectors, in one.
+  (func $sums (param $a v128) (param $b v128) (param $c v128) (param $d v128) (result v128)
+    (local $u v128) (local $v v128)
+    (local.set $u (f32x4.add
+      (i8x16.shuffle 0 1 2 3 16 17 18 19 4 5 6 7 20 21 22 23 (local.get $a) (local.get $b))
+      (i8x16.shuffle 8 9 10 11 24 25 26 27 12 13 14 15 28 29 30 31 (local.get $a) (local.get $b))))
+    (local.set $v (f32x4.add
+      (i8x16.shuffle 0 1 2 3 16 17 18 19 4 5 6 7 20 21 22 23 (local.get $c) (local.get $d))
+      (i8x16.shuffle 8 9 10 11 24 25 26 27 12 13 14 15 28 29 30 31 (local.get $c) (local.get $d))))
+    (f32x4.add
+      (i8x16.shuffle 0 1 2 3 4 5 6 7 16 17 18 19 20 21 22 23 (local.get $u) (local.get $v))
+      (i8x16.shuffle 8 9 10 11 12 13 14 15 24 25 26 27 28 29 30 31 (local.get $u) (local.get $v)))))

@@ -1,0 +1,107 @@
+"""Does a network follow the water, or does it stay at the place?
+
+    python experiments/checks/following.py ocean-2 runs/ocean-2-0 ...    # a minute a network
+
+writes experiments/results/following.json. A sea that moves is seen on all days but some around day
+16, and the map of day 16 is asked for. The gradient of the answer at the middle of the window by
+every observation of another day is where the network looks. Where is the centre of that look, on the
+way from the place (0) to where the same water is on that day (1)?
+
+One number for each day, over all windows: the least squares of look = share * displacement. The
+first guess of the same network, which knows distances only, must have 0.
+"""
+
+import argparse
+import json
+
+import torch
+
+from sst_tutorial.moving_sea import moving_anomalies, paths
+from sst_tutorial.results import RESULTS, commit, machine, write_results
+from sst_tutorial.weights import load_weights
+
+DAY, SIZE, MIDDLE = 15, 32, 16
+SEED, RUNS, WINDOWS = 777, 6, 16  # a sea that nothing was trained or judged on
+HIDDEN = 1  # days before and after day 16 that are under cloud too
+NOISE = 0.3
+
+
+def windows(runs=RUNS, seed=SEED):
+    """Anomalies (n, 31, 32, 32) K and paths (n, 31, 2), cells from the middle of each window."""
+    generator = torch.Generator().manual_seed(seed)
+    sea, flow = moving_anomalies(runs, 31, 128, generator, flow=True)
+    corner = torch.cartesian_prod(torch.arange(0, 128, 32), torch.arange(0, 128, 32))  # (16, 2)
+    pieces, ways = [], []
+    for field, current in zip(sea, flow, strict=True):
+        for row, col in corner.tolist():
+            pieces.append(field[:, row : row + SIZE, col : col + SIZE])
+        middle = (corner + MIDDLE).float()
+        ways.append(paths(current, middle, DAY) - middle[:, None])
+    return torch.stack(pieces), torch.cat(ways)
+
+
+def look(estimator, anomaly, seen, asked):
+    """Gradients (n, T, H, W) of the answer in the middle of the window, of first guess and map."""
+    n = len(anomaly)
+    x = torch.where(seen, anomaly, 0.0).requires_grad_()
+    ocean, exists = torch.ones(n, SIZE, SIZE, dtype=torch.bool), torch.ones(n, 31, dtype=torch.bool)
+    estimate = estimator(x, seen, ocean, exists, asked.expand(n, -1))
+    around = slice(MIDDLE - 1, MIDDLE + 2)
+    answers = (m[:, around, around].mean((1, 2)).sum() for m in estimate[::-1])
+    looks = [torch.autograd.grad(answer, x, retain_graph=True)[0] for answer in answers]
+    return looks, [m.detach() for m in estimate[::-1]]
+
+
+def share(gradient, way):
+    """(T,) on each day, of the way from the place to the water, of which `look` is the centre."""
+    cells = torch.arange(SIZE) - MIDDLE
+    where = torch.stack(torch.meshgrid(cells, cells, indexing="ij"), -1).float()  # (H, W, 2)
+    along = torch.einsum("nthw,hwc,ntc->t", gradient, where, way)
+    return along / torch.einsum("nthw,ntc,ntc->t", gradient, way, way)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("networks", nargs="+", help="names or folders of runs")
+    arguments = parser.parse_args()
+    truth, way = windows()
+    noise = NOISE * torch.randn(truth.shape, generator=torch.Generator().manual_seed(SEED))
+    seen = torch.ones(truth.shape, dtype=torch.bool)
+    seen[:, DAY - HIDDEN : DAY + HIDDEN + 1] = False
+    asked = torch.arange(31) == DAY
+    path = RESULTS / "following.json"
+    found = json.loads(path.read_text()) if path.is_file() else {"networks": {}}
+    for name in arguments.networks:
+        estimator, gradients, errors = load_weights(name).eval(), ([], []), ([], [])
+        for i in range(0, len(truth), 8):
+            part = slice(i, i + 8)
+            looks, maps = look(estimator, truth[part] + noise[part], seen[part], asked)
+            for kind in (0, 1):
+                gradients[kind].append(looks[kind])
+                errors[kind].append((maps[kind] - truth[part, DAY]).square().mean((1, 2)))
+        row = {}
+        for kind, key in ((0, "first guess"), (1, "map")):
+            gradient = torch.cat(gradients[kind])
+            row[key] = {
+                "share_of_the_way": [round(s, 4) for s in share(gradient, way).tolist()],
+                "weight_of_the_day": [
+                    round(w, 5) for w in gradient.sum((2, 3)).mean(0).tolist()
+                ],
+                "rmse_K": round(torch.cat(errors[kind]).mean().sqrt().item(), 4),
+            }
+        found["networks"][name.rstrip("/").split("/")[-1].removesuffix(".safetensors")] = row
+        print(name, {k: (r["rmse_K"], r["share_of_the_way"][10:22]) for k, r in row.items()})
+    moved = way.square().sum(-1).mean(0).sqrt()
+    found |= {
+        "command": "python experiments/checks/following.py ocean-2 RUNS",
+        "sea": {"seed": SEED, "runs": RUNS, "windows": len(truth), "noise_K": NOISE},
+        "hidden_days_beside_the_day": HIDDEN,
+        "rms_way_cells": [round(m, 3) for m in moved.tolist()],
+        "commit": commit(),
+        "machine": machine(),
+    }
+    write_results(found, path)
+
+
+if __name__ == "__main__":
+    main()
