@@ -2440,7 +2440,8 @@ def two_ways_to_hide(s):
     s.alt = ("Frame 1: a day of 7 by 10 cells, the right half seen, the left under cloud. Frame 2: "
              f"{panels['hidden by chance'][0].sum()} seen cells are hidden one by one; from such a "
              f"cell the nearest that is left is {num(chance)} cells away on average. Frame 3: as "
-             f"many cells hidden in one piece, the shape of another day's cloud: {num(cloud)} cells "
+             f"many cells hidden in one piece, the shape of another day's cloud: {num(cloud)} "
+             f"cells "
              f"away. Frame 4: the cells under the day's own cloud: "
              f"{num(real)} cells away.")
     return s
@@ -2543,7 +2544,8 @@ def who_waits(s):
           "it. orange: the card waits for the next order. A piece takes",
           "as long to start, whether it is large or small.")
     s.alt = ("Three frames with two rows each, the processor that starts pieces of work above, the "
-             f"card that computes them below. Frame 1, operation by operation, six pieces: {told[0]}"
+             f"card that computes them below. Frame 1, operation by operation, six pieces: "
+             f"{told[0]}"
              f". Frame 2, compiled, three pieces: {told[1]}. Frame 3, one graph, one order: "
              f"{told[2]}. Between the pieces of frames 1 and 2 the card waits.")
     return s
@@ -2608,9 +2610,9 @@ def bar_and_truth(s):
           "is right for nobody, although its z has a spread of 1 too.")
     s.alt = (f"Frame 1: eight estimates with error bars, short and long in turn, and crosses for "
              f"the truth. Frame 2: each error divided by its own bar; {within} of 8 lie within 1, "
-             f"of 400 such cells {100 * share:.0f} %, where 68 % are expected. Frame 3: one bar for "
-             f"all says {num(one, 2)} K where cells were seen and where they were hidden, while the "
-             f"errors are {num(seen, 2)} and {num(hidden, 2)} K. Bars of their own say "
+             f"of 400 such cells {100 * share:.0f} %, where 68 % are expected. Frame 3: one bar "
+             f"for all says {num(one, 2)} K where cells were seen and where they were hidden, "
+             f"while the errors are {num(seen, 2)} and {num(hidden, 2)} K. Bars of their own say "
              f"{SEEN_BAR} and {HIDDEN_BAR} K.")
     return s
 
@@ -2662,7 +2664,8 @@ def one_step(s):
     s.say("Blue, and the number of the step: what the next step needs.",
           "A run that is killed goes on from it as if nothing had been.")
     s.alt = ("Frame 1, every step, a circle: samples made from seed and step; the model; its loss; "
-             "its slopes, the gradient; clipped to length 1; AdamW with its memory, at the rate of the "
+             "its slopes, the gradient; clipped to length 1; AdamW with its memory, at the rate "
+             "of the "
              "step; the new weights, which go back into the model, and their running average. "
              "Frame 2, now and then: judge the average, keep the best, save. Blue boxes are what a "
              "checkpoint holds: AdamW's memory, the weights, the average and the best.")

@@ -228,9 +228,11 @@ def _fold_legends(figure, undo):
     """Fewer columns for a legend that is wider than the panel."""
     room = (WIDTH - 0.6) * figure.dpi
     for legend in _legends(figure):
-        if legend.get_window_extent().width > room:
-            undo.callback(_columns, legend, legend._ncols)
-            _columns(legend, max(1, legend._ncols // 2))
+        wide = legend._ncols
+        while legend.get_window_extent().width > room and legend._ncols > 1:
+            _columns(legend, legend._ncols - 1)
+        if legend._ncols < wide:
+            undo.callback(_columns, legend, wide)
 
 
 def _lift_legends(figure, undo):

@@ -242,7 +242,7 @@ def test_doctor(run, monkeypatch, weights):
     monkeypatch.setattr(cli, "_check_reconstruction", lambda: "fine")
     status, out, _ = run("doctor")
     assert status == 0, out
-    assert out.count("[OK]") == 7 and "all is well" in out
+    assert out.count("[OK]") == 8 and "all is well" in out
 
     def broken():
         raise RuntimeError("no coast\nat all")
@@ -251,7 +251,16 @@ def test_doctor(run, monkeypatch, weights):
     status, out, _ = run("doctor")
     assert status == 1
     assert "[FAIL] coastline" in out and "RuntimeError: no coast at all" in out
-    assert "1 of 7 checks failed" in out
+    assert "1 of 8 checks failed" in out
+
+
+def test_doctor_says_what_is_lost_without_the_stored_results(monkeypatch, tmp_path):
+    import sst_tutorial.results
+
+    assert int(cli._check_records().split()[0]) > 50
+    monkeypatch.setattr(sst_tutorial.results, "RESULTS", tmp_path)
+    with pytest.raises(cli._Absent, match="chapters will lack numbers: install the package again"):
+        cli._check_records()
 
 
 def test_doctor_reads_the_package_requirements():
@@ -294,7 +303,7 @@ REQUIRES = [
              "numpy",
              "[OK]   lightning-fabric  2.5",
              "[FAIL] matplotlib        RuntimeError: 3.9, but >=3.10 is needed",
-             "[OK]   zarr              3.1", "2 of 10 checks failed"],
+             "[OK]   zarr              3.1", "2 of 11 checks failed"],
         ),
     ],
     ids=["all", "without two extras", "broken"],
@@ -307,7 +316,8 @@ def test_doctor_checks_the_extras_that_are_there(run, monkeypatch, installed, st
 
     monkeypatch.setattr(importlib.metadata, "requires", lambda name: REQUIRES)
     monkeypatch.setattr(importlib.metadata, "version", version)
-    for check in ("python", "coastline", "weights", "reconstruction", "netcdf", "device"):
+    others = ("python", "coastline", "weights", "reconstruction", "netcdf", "records", "device")
+    for check in others:
         monkeypatch.setattr(cli, f"_check_{check}", lambda: "fine")
     found, out, _ = run("doctor")
     assert [line for line in out.splitlines() if not line.endswith(" fine")] == lines

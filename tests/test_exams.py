@@ -312,6 +312,7 @@ def script(monkeypatch, tmp_path):
     exam = Exam(3, (11, 12), ("a", "b"), make)
     monkeypatch.setattr(module, "EXAMS", {"tiny": exam})
     monkeypatch.setattr(module, "RESULTS", tmp_path)
+    monkeypatch.setenv("SST_TUTORIAL_LEDGER", str(tmp_path / "ledger.jsonl"))
     monkeypatch.setattr(module, "commit", lambda: "abc")
 
     class Here:
@@ -330,7 +331,12 @@ def script(monkeypatch, tmp_path):
     return module
 
 
+WHY = "chosen on the twin, by the mean of its months"
+
+
 def record_of(script, *words):
+    if words and not words[0].startswith("--"):
+        words += ("--report", WHY)
     assert script.main([*words, "--exams", "tiny"]) == 0
     name = "exams_validation.json" if "--validation" in words else "exams.json"
     return json.loads((script.RESULTS / name).read_text())
@@ -376,6 +382,21 @@ def test_networks_are_compared_with_the_reference_in_pairs(script, monkeypatch):
     record = record_of(script)
     assert "ocean-1" not in record["exams"]["tiny"]["groups"]["a"]["day"]["methods"]
     assert "ocean-1" in record["exams"]["tiny"]["groups"]["a"]["month"]["methods"]  # stays
+
+
+def test_a_network_opens_the_test_with_a_sentence_that_stays(script, capsys):
+    with pytest.raises(SystemExit) as stop:
+        script.main(["ocean-1", "--exams", "tiny"])
+    assert stop.value.code == 2 and "--report" in capsys.readouterr().err
+    assert not script.ledger.read_ledger()
+    script.main(["ocean-1", "--exams", "tiny", "--validation"])
+    record_of(script)
+    assert not script.ledger.read_ledger()  # twins, and classical methods, which choose nothing
+    record = record_of(script, "ocean-1")
+    (entry,) = script.ledger.read_ledger()
+    assert (entry["exam"], entry["by"], entry["report"]) == ("tiny", ["ocean-1"], WHY)
+    rmse = record["exams"]["tiny"]["groups"]["a"]["month"]["methods"]["ocean-1"]["rmse"]
+    assert entry["scores_K"]["a: ocean-1"]["month"] == pytest.approx(rmse, abs=1e-4)
 
 
 def test_another_version_starts_anew_and_other_months_are_refused(script, monkeypatch):

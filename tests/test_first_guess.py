@@ -118,7 +118,7 @@ def test_a_month_without_observation_gets_no_correction():
 
 
 def noisy(error, seed=0):
-    """A smooth month seen everywhere through white noise of these errors: (truth, seen, observed)."""
+    """A smooth month seen through white noise of these errors: (truth, seen, observed)."""
     generator = torch.Generator().manual_seed(seed)
     row, col = torch.arange(24.0)[:, None], torch.arange(24.0)
     truth = (torch.sin(row / 5) + torch.cos(col / 4)).expand(error.shape)

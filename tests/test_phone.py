@@ -51,7 +51,7 @@ def curves(columns=2):
 def legend():
     figure, ax = plt.subplots(figsize=(7.6, 3))
     for name in ("measured covariance", "plain covariance", "gaussian width", "network"):
-        ax.plot([0, 1], label=name)
+        ax.errorbar([0, 1], [0, 1], 0.1, label=f"{name}, and more")
     ax.legend(ncols=4, fontsize=8)
     return figure
 
@@ -133,6 +133,7 @@ def test_a_wide_legend_folds():
         figure.draw_without_rendering()
         box = figure.axes[0].get_legend().get_window_extent()
         assert box.x0 >= 0 and box.x1 <= figure.bbox.width
+        assert phone._inches(figure.axes[0])[0] > 0.8 * phone.WIDTH
 
 
 def test_numbers_below_an_axis_do_not_touch():

@@ -357,10 +357,17 @@ def many(a) -> None:
 
 
 def where_of(lines: Lines, name: str) -> dict:
-    """Where the runs of a name were done: what stands before the last of them."""
-    last = max(i for i, row in enumerate(lines.rows) if row in lines.of("run", name))
-    about = [row for row in lines.rows[:last] if row["kind"] == "about"][-1]
-    return {key: about[key] for key in ("commit", "versions", "machine", "date")}
+    """Where the runs of a name were begun: what stands before the first of them; `places`: of each
+    seed, since some may have been done elsewhere."""
+    keys, about, found, places = ("commit", "versions", "machine", "date"), None, None, {}
+    for row in lines.rows:
+        about = row if row["kind"] == "about" else about
+        if row["kind"] == "run" and row["name"] == name:
+            found = found or {key: about[key] for key in keys}
+            found["machine"] = found["machine"] | {"threads": 1}  # of each run
+            cores, torch_here = about["machine"]["cores"], about["versions"]["torch"]
+            places[row["seed"]] = f"{cores} cores, torch {torch_here}"
+    return found | {"places": places}
 
 
 def collect(a) -> None:

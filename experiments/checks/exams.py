@@ -1,13 +1,15 @@
 """Every exam of `sst_tutorial.exams`, one record: who errs by how much, at what cost?
 
     python experiments/checks/exams.py                 # classical methods; an hour on one core
-    python experiments/checks/exams.py ocean-1 runs/mine-0 --exams moving,lasting    # minutes
+    python experiments/checks/exams.py ocean-1 runs/mine-0 --exams moving,lasting \
+        --report "what was chosen before, and by what"      # minutes
     python experiments/checks/exams.py --validation --jobs 16    # the twins, for choices
     python experiments/checks/exams.py ocean-1 --time    # adds the seconds of a core, minutes
 
 writes experiments/results/exams.json, or exams_validation.json. What the record holds of the same
 version and seeds stays: classical methods that are missing and the networks that are named are
-added. The exams themselves are opened to report; each time goes into the log of the README there.
+added. The exams themselves are opened to report: a look at them by a network needs a sentence,
+which goes into the ledger (`sst_tutorial/ledger.py`).
 
 RMSE in K with its 95 % interval (whole months, or months of a sea, are drawn again), the square
 sums of each unit, median seconds for a question as it was scored (on a GPU if there is one), and
@@ -28,7 +30,7 @@ from multiprocessing import get_context
 import numpy as np
 import torch
 
-from sst_tutorial import open_sst
+from sst_tutorial import ledger, open_sst
 from sst_tutorial.baselines import (
     BASELINES,
     Covariance,
@@ -401,12 +403,17 @@ def main(argv=None):
     parser.add_argument("--local", action="store_true", help="OI from the nearest too: an hour")
     parser.add_argument("--time", action="store_true", help="no scores: seconds of those there")
     parser.add_argument("--again", action="store_true", help="classical methods too")
+    parser.add_argument("--report", help="what was chosen, and by what; for the ledger of the test")
     args = parser.parse_args(argv)
     path = RESULTS / ("exams_validation.json" if args.validation else "exams.json")
     record = read_record(path)
     if args.time:
         return add_seconds(args, record, path)
-    tasks = tasks_of(args, record)
+    opened = bool(args.weights) and not args.validation
+    if opened and args.report is None:
+        parser.error("a network on the test needs --report SENTENCE: what was chosen, and by what")
+    sentence = ledger.checked_sentence(args.report) if opened else None
+    tasks, looks = tasks_of(args, record), {}
     words = " ".join(sys.argv[1:] if argv is None else argv)
     record["command"] = f"python experiments/checks/exams.py {words}".strip()
     record["date"] = time.strftime("%Y-%m-%d", time.gmtime())
@@ -415,8 +422,22 @@ def main(argv=None):
             add(record, task, found)
             write(with_differences(record), path)
             told = {question: round(row["rmse"], 4) for question, (_, row) in found.items()}
+            if task[-1] is not None:
+                looks.setdefault(task[0], {})[f"{task[1]}: {task[3]}"] = told
             print(*task[:2], task[3], told, flush=True)
+    for exam, scores in looks.items() if opened else ():
+        enter(exam, scores, sentence, record)
     return 0
+
+
+def enter(exam: str, scores: dict, sentence: str, record: dict) -> None:
+    """A line of the ledger for a look of networks at a test."""
+    ledger.enter({
+        "date": record["date"], "exam": exam, "version": EXAMS[exam].version,
+        "question": "month, day", "by": sorted({key.split(": ")[1] for key in scores}),
+        "report": sentence, "weights": None, "scores_K": scores, "commit": commit(),
+        "command": record["command"],
+    })  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -4,8 +4,8 @@
 
 writes experiments/results/following.json. A sea that moves is seen on all days but some around day
 16, and the map of day 16 is asked for. The gradient of the answer at the middle of the window by
-every observation of another day is where the network looks. Where is the centre of that look, on the
-way from the place (0) to where the same water is on that day (1)?
+every observation of another day is where the network looks. Where is the centre of that look, on
+the way from the place (0) to where the same water is on that day (1)?
 
 One number for each day, over all windows: the least squares of look = share * displacement. The
 first guess of the same network, which knows distances only, must have 0.

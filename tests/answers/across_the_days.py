@@ -1,10 +1,10 @@
 # ruff: noqa
-# 1 wrong | off by
+# 1 wrong | wrong in
 def answer_1(said, known, reach, noise):
     r = torch.arange(len(said))[:, None] - torch.arange(len(said))
     kernel = torch.exp(-(r**2) / (2 * reach**2)) * known
     return kernel @ torch.where(known, said, 0) / kernel.sum(1).clamp_min(1e-9)  # no null key
-# 1 wrong | off by
+# 1 wrong | wrong in
 def answer_1(said, known, reach, noise):
     r = torch.arange(len(said))[:, None] - torch.arange(len(said))
     kernel = torch.exp(-(r**2) / (2 * reach**2))  # the unknown count too

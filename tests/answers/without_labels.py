@@ -16,7 +16,7 @@ def answer_1(n, D, ratio):
 # 2 wrong | right on the given input, but not on another
 def answer_2(score, seen, places):
     return (score <= score.sort().values[places - 1]).expand(len(seen), -1)  # unseen ones too
-# 2 wrong | it is wrong in
+# 2 wrong | entries are wrong
 def answer_2(score, seen, places):
     chosen = torch.zeros(len(score), dtype=torch.bool)
     chosen[score.argsort(descending=True)[:places]] = True  # the highest

@@ -17,7 +17,7 @@
       one.hidden = make("input", { type: "checkbox", onchange: show });
       one.bar = make("div", { className: "bar" });
       one.weight = make("span", { className: "number" });
-      one.row = make("div", { className: "row" }, one.score.row, make("label", { className: "tick" }, one.hidden, " hidden"),
+      one.row = make("div", { className: "day-row" }, one.score.row, make("label", { className: "tick" }, one.hidden, " hidden"),
         make("div", { className: "track" }, one.bar), one.weight);
       return one;
     });
