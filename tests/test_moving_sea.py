@@ -9,7 +9,15 @@ import pytest
 import torch
 
 from sst_tutorial import open_sst, simulate_ocean
-from sst_tutorial.moving_sea import Grid, _cut, _Sea, moving_anomalies, moving_ocean, step
+from sst_tutorial.moving_sea import (
+    Grid,
+    _cut,
+    _Sea,
+    moving_anomalies,
+    moving_ocean,
+    paths,
+    step,
+)
 from sst_tutorial.simulate import M_PER_S, climatological_sst
 
 CHECK = Path(__file__).parents[1] / "experiments" / "checks" / "simulation.py"
@@ -276,3 +284,53 @@ def test_region_lies_on_the_sea(cells):
 def test_bad_oceans(bad, named):
     with pytest.raises(ValueError, match=f"^{named} must"):
         moving_ocean(**{"shape": (8, 8), "days": 1, "cell_km": 25.0} | bad)
+
+
+# ---------------------------------------------------------------- where the water goes
+
+
+def test_water_in_a_steady_stream_goes_straight_on_and_over_the_edge():
+    flow = torch.zeros(5, 2, 16, 16)
+    flow[:, 0], flow[:, 1] = 16.0, -8.0  # km per day east and south; cells of 8 km
+    way = paths(flow, torch.tensor([[3.0, 14.5], [0.25, 0.0]]), day=1)
+    assert way.shape == (2, 5, 2)
+    days = torch.arange(5.0)[:, None] - 1
+    step = torch.tensor([-1.0, 2.0])  # rows count northward
+    torch.testing.assert_close(way[0], torch.tensor([3.0, 14.5]) + days * step)
+    torch.testing.assert_close(way[1], torch.tensor([0.25, 0.0]) + days * step)
+
+
+def test_water_stays_on_the_lines_of_a_steady_streamfunction():
+    size, cell = 64, 8.0
+    k = 2 * math.pi / (size * cell)
+    where = cell * torch.arange(size).double()
+    y, x = where[:, None], where
+    strength = 20 / k  # at most 20 km per day
+    u = strength * k * torch.sin(k * y).expand(size, size)  # u = -d psi/dy, psi = cos ky + cos kx
+    v = -strength * k * torch.sin(k * x).expand(size, size)
+    flow = torch.stack([u, v]).expand(21, 2, size, size)
+    start = torch.tensor([[10.0, 20.0], [32.0, 5.0], [40.5, 40.5]]).double()
+    way = paths(flow, start, day=10, cell_km=cell)
+
+    def psi(at):
+        return torch.cos(k * cell * at[..., 0]) + torch.cos(k * cell * at[..., 1])
+
+    assert (psi(way) - psi(start)[:, None]).abs().max() < 0.01
+    assert (way - start[:, None]).abs().amax((1, 2)).min() > 5  # and it went somewhere
+    torch.testing.assert_close(way[:, 10], start)
+
+
+def test_the_flow_that_comes_with_anomalies_is_theirs():
+    def sea(**more):
+        g = torch.Generator().manual_seed(3)
+        return moving_anomalies(2, 3, 32, g, cell_km=16.0, spin_up_days=10, **more)
+
+    (anomaly, flow), alone = sea(flow=True), sea()
+    assert torch.equal(anomaly, alone) and flow.shape == (2, 3, 2, 32, 32)
+    speed = flow.square().sum(2).mean((1, 2, 3)).sqrt() / M_PER_S
+    assert ((speed - 0.24).abs() < 0.06).all()
+    hat = torch.fft.rfft2(flow)
+    ky = torch.fft.fftfreq(32)[:, None]
+    kx = torch.fft.rfftfreq(32)
+    divergence = torch.fft.irfft2(2j * math.pi * (kx * hat[:, :, 0] + ky * hat[:, :, 1]))
+    assert divergence.abs().max() < 1e-3 * flow.abs().max()
