@@ -25,14 +25,19 @@ OPTIONS = {"skip": True, "temporal_heads": 4, "residual_blocks": 2}
 ESTIMATORS = {
     "transformer on gaussian": (GAUSSIAN, TRANSFORMER),
     "transformer on corrections": (CORRECTIONS | {"adapt": True}, TRANSFORMER | OPTIONS),
-    "space-time on corrections": (CORRECTIONS, TRANSFORMER | OPTIONS | {"blocks": 2}),
+    "space-time on corrections": (
+        CORRECTIONS,
+        TRANSFORMER | OPTIONS | {"blocks": 2, "spatial_heads": 2},
+    ),
     "question on moving corrections": (
         CORRECTIONS | {"adapt": True, "motion": True},
-        TRANSFORMER | OPTIONS | {"blocks": 1, "question": True},
+        TRANSFORMER | OPTIONS | {"blocks": 1, "question": True, "spatial_heads": 2},
     ),
     "daily head on moving corrections": (
         CORRECTIONS | {"adapt": True, "motion": True},
-        TRANSFORMER | OPTIONS | {"blocks": 1, "question": True, "daily_head": True},
+        TRANSFORMER
+        | OPTIONS
+        | {"blocks": 1, "question": True, "daily_head": True, "spatial_heads": 2},
     ),
     "convolutions on corrections": (
         CORRECTIONS,
@@ -255,7 +260,10 @@ def test_days_at_once_are_the_days_asked_alone(slots, scale):
 @pytest.mark.parametrize(("T", "patch"), [(33, (3, 4, 4)), (32, (2, 4, 8)), (20, (1, 2, 2))])
 @pytest.mark.parametrize("blocks", [0, 1])
 def test_days_at_once_of_patches_of_several_days(T, patch, blocks):
-    slots = CORRECTIONS, TRANSFORMER | OPTIONS | {"patch_size": patch, "blocks": blocks}
+    slots = (
+        CORRECTIONS,
+        TRANSFORMER | OPTIONS | {"patch_size": patch, "blocks": blocks, "spatial_heads": 2},
+    )
     estimator, batch = talkative(slots).eval(), inputs(T=T)
     batch[3][:, 31:] = batch[1][:, 31:] = False
     batch[1][1, 3:9] = False  # time patches that saw nothing

@@ -259,7 +259,7 @@ def test_simulated_has_a_twin_of_other_seeds(monkeypatch):
 @pytest.mark.parametrize("twin", [False, True])
 def test_alboran_judges_what_was_withheld(twin):
     daily = exams.open_sst(exams.data_file("alboran_l3s_2022_jja.nc"))
-    (question, asked), = EXAMS["fine"].questions("Alboran", twin).items()
+    ((question, asked),) = EXAMS["fine"].questions("Alboran", twin).items()
     assert question == "day" and len(asked) > 40
     for q in asked[::7]:
         day = daily.sel(time=f"{q.month.name[:7]}-{q.day + 1:02}")["sst"].values

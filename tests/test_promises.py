@@ -24,7 +24,11 @@ def made(sabotage=None, first_guess=QUICK.first_guess, **network):
 
 @pytest.mark.parametrize(
     "network",
-    [{}, {"blocks": 1, "spatial_depth": 0}, {"name": "convolutions", "skip": True, "width": 16}],
+    [
+        {},
+        {"blocks": 1, "spatial_depth": 0, "embed_dim": 16, "spatial_heads": 2},
+        {"name": "convolutions", "skip": True, "width": 16},
+    ],
 )
 def test_the_networks_that_ship_keep_them(network):
     numbers = torch.random.get_rng_state()

@@ -288,7 +288,7 @@ def test_a_run_on_a_sea_that_moves_and_asks_for_days(quick_seas, tmp_path, monke
     np.savez(tmp_path / "clouds.npz", observed=observed)
     settings = changed(TINY, moving=1.0, moving_seas=2, lasting=0.5, daily=0.5, no_climatology=0.3)
     settings = changed(settings, clouds=str(tmp_path / "clouds.npz"))
-    settings = changed(settings, network={"blocks": 1, "question": True})
+    settings = changed(settings, network={"blocks": 1, "question": True, "embed_dim": 16})
     given, make = [], runs.SampleMaker
     monkeypatch.setattr(runs, "SampleMaker", lambda *a, **k: given.append(k) or make(*a, **k))
     estimator = do(settings, tmp_path / "whole")

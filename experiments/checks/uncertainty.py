@@ -1,7 +1,7 @@
 """How sure is it, and is it right to be? Trains the spread of a network and judges it.
 
     python experiments/checks/uncertainty.py train ocean-1     # minutes on one core
-    python experiments/checks/uncertainty.py record ocean-1 ocean-2-preview --report "..."
+    python experiments/checks/uncertainty.py record ocean-1 ocean-2 --report "..."
 
 `train` freezes the network, lets it answer questions of the years, seas and clouds of
 experiments/uncertainty/spread.toml, and teaches a `Spread` how far it errs; with each loss, of
