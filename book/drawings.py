@@ -2843,8 +2843,9 @@ def days_and_places(s):
     s.frame(2, "Near days count more: reach 1 day, and a null key")
     kernel = np.where(np.isnan(OF_C), np.nan, gauss(np.arange(5) - ASKER, 1.0))
     for t in range(5):
-        s.plain(46 + 50 * t, s.y + 2, "" if np.isnan(kernel[t]) else num(kernel[t], 2), w=50,
-                kind="gap" if np.isnan(kernel[t]) else "box")
+        s.rect(46 + 50 * t, s.y + 2, 50, 22, "gap" if np.isnan(kernel[t]) else "box")
+        if not np.isnan(kernel[t]):
+            s.text(71 + 50 * t, s.y + 17, num(kernel[t], 2))
     s.plain(304, s.y + 2, "1", w=38)
     s.text(323, s.y + 37, "null", kind="soft")
     s.text(MARGIN, s.y + 37, "exp(−r² / 2); a day that saw nothing is never asked", at="start",
@@ -2865,7 +2866,7 @@ def days_and_places(s):
         s.text(MARGIN, top + 15 + 22 * t, f"day {t + 1}", at="start", kind="soft")
         for k in range(4):
             asks = (t, k) == (ASKER, 2)
-            s.plain(92 + 62 * k, top + 22 * t, "", w=62, kind="lit" if asks else "box")
+            s.rect(92 + 62 * k, top + 22 * t, 62, 22, "lit" if asks else "box")
     for k in range(4):
         s.text(123 + 62 * k, s.y + 9, NAMES[k], kind=SERIES[k], bold=True)
     s.arrow((123, top + 11), (123, top + 11 + 22 * ASKER), kind="blue", width=2)

@@ -733,6 +733,7 @@ def no_time(path):
 def swath(path):
     ds = dataset(days=1)
     lat, lon = np.meshgrid(ds["lat"], ds["lon"], indexing="ij")
+    lat = lat + 0.02 * np.arange(lat.shape[1])  # turned: it is no grid of lat and lon
     ds = ds.drop_vars(["lat", "lon"]).rename(lat="y", lon="x")
     ds.assign_coords(lat=(("y", "x"), lat), lon=(("y", "x"), lon)).to_netcdf(path / "swath.nc")
 
