@@ -17,7 +17,7 @@ ACTS = {  # exam, group, question, title
     "right": ("moving", "8 km", "day", "Act II: a sea that moves\n(map of one day)"),
 }
 METHODS = {"gaussian": "Gaussian", "OI, measured": "OI", "ocean-1": "ocean-1", "ocean-2": "ocean-2"}
-MAPS = {"truth": "the truth", "seen": "seen that day", "OI": "OI", "ocean-2": "ocean-2"}
+MAPS = {"truth": "the truth", "seen": "seen", "OI": "OI", "ocean-2": "ocean-2"}
 
 
 def bars(ax, exam, group, question, title):
@@ -34,14 +34,14 @@ def bars(ax, exam, group, question, title):
         ax.text(0.02 * errors.max(), place, f"{error:.3f} K", color="white", va="center",
                 fontweight="bold")
     ax.set_yticks(places, [METHODS[name] for name in names])
-    ax.set_title(title, fontsize=12)
-    ax.set_xlabel("RMSE (K), 95 % interval")
+    ax.set_title(title, fontsize=10.5)
+    ax.set_xlabel("RMSE (K)")
     ax.spines[["top", "right"]].set_visible(False)
 
 
 def main():
-    plt.rcParams.update({"font.size": 11.5, "figure.constrained_layout.use": True})
-    fig = plt.figure(figsize=(7.4, 5.3), dpi=150)
+    plt.rcParams.update({"font.size": 10.5, "figure.constrained_layout.use": True})
+    fig = plt.figure(figsize=(5.6, 4.9), dpi=180)
     grid = fig.add_gridspec(2, 4, height_ratios=[1.15, 1])
     bars(fig.add_subplot(grid[0, :2]), *ACTS["left"])
     bars(fig.add_subplot(grid[0, 2:]), *ACTS["right"])
@@ -51,7 +51,7 @@ def main():
         image = ax.imshow(np.array(day["maps"][name], float), vmin=-3, vmax=3, origin="lower",
                           cmap=cmocean.cm.balance)
         error = day["rmse_K"].get(name)
-        ax.set_title(title + (f": {error:.2f} K" if error else ""), fontsize=11.5)
+        ax.set_title(title + (f"\n{error:.2f} K" if error else "\n"), fontsize=9.5)
         ax.set(xticks=[], yticks=[])
     fig.colorbar(image, ax=fig.axes[2:], label="K", location="right", aspect=14)
     fig.savefig(FIGURE, facecolor="white")
