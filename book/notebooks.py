@@ -200,6 +200,7 @@ print(sys.modules["sst_tutorial.phone"].spent if "sst_tutorial.phone" in sys.mod
 def execute(notebook, path):
     """Execute in a fresh kernel; return the seconds, without the figures for phones, and the peak
     memory in GB."""
+    os.environ["SST_TUTORIAL_PHONE"] = "1"  # each figure is stored for phones too
     probe = nbformat.v4.new_code_cell(PEAK)
     notebook.cells.append(probe)
     client = NotebookClient(
@@ -283,7 +284,6 @@ def run(path):
     notebook = nbformat.read(path, as_version=4)
     notebook.nbformat, notebook.nbformat_minor = 4, 5  # cell ids need 4.5
     fill_shared_cells(notebook, path)
-    os.environ["SST_TUTORIAL_PHONE"] = "1"  # each figure is stored for phones too
     seconds, memory = execute(notebook, path)
     for complaint in clean(notebook):
         print(f"{path.name}: stderr, not stored: {complaint.strip()}")
