@@ -110,6 +110,8 @@ def test_a_phone_gets_the_figures_drawn_for_it(loads):
 
 def test_a_figure_opens_at_its_own_size_on_a_phone(loads):
     found = [one["enlarged"] for one in loads if one.get("enlarged")]
+    if not found and not ALL:
+        pytest.skip("each figure of these pages has a form for phones; `make website` sees others")
     assert found
     assert all(one["shown"] >= one["own"] > 390 for one in found), found
 
