@@ -200,7 +200,7 @@ def write_networks(folder: Path) -> list[Path]:
     """The scripts of the networks of both seas in `folder`, those alone that are not there or older
     than their weights or than this file."""
     written = []
-    for name in {net: None for net, *_ in SEAS.values()}:
+    for name, *_ in SEAS.values():
         path, sources = folder / f"{name}.js", (find_weights(name), Path(__file__))
         newest = max(source.stat().st_mtime for source in sources)
         if not path.exists() or path.stat().st_mtime < newest:

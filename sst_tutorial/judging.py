@@ -243,6 +243,14 @@ def _part(daily, last):
     return series_of(daily.sel(time=index).isel(lat=rows, lon=cols))
 
 
+def _judged_part(daily, period):
+    """The `_part` of it, its well-seen days (T,) within the period, and (first, last) of that."""
+    first, last = _period(period, daily.indexes["time"])
+    series = _part(daily, last)
+    among = (series.times >= first) & (series.times <= last)
+    return series, well_seen_days(series.left, among), (first, last)
+
+
 def series_of(daily) -> Question:
     """All of `daily` as arrays of consecutive days, nothing withheld and nothing asked."""
     ocean = daily["ocean_mask"].values
@@ -330,11 +338,8 @@ def hide(daily, seed=0, period=None) -> xr.Dataset:
     saw. Arguments as for `judge`. Returns (time, lat, lon) of consecutive days, named and in units
     as in the file, NaN = gap, `ocean_mask`, and `sst_error` where the file has it.
     """
-    daily = _opened(daily)
-    first, last = _period(period, daily.indexes["time"])
-    series = _part(daily, last)
-    chosen = well_seen_days(series.left, (series.times >= first) & (series.times <= last))
-    sky = sky_of(chosen, 0, np.random.default_rng(seed))
+    series, well_seen, _ = _judged_part(_opened(daily), period)
+    sky = sky_of(well_seen, 0, np.random.default_rng(seed))
     left, _ = under_other_skies(series.left, series.ocean, sky)
     quantity, axes = series.quantity, ("time", "lat", "lon")
     name = "sst" if quantity.is_sst else quantity.name
@@ -424,12 +429,10 @@ def judge(daily, methods=None, model=None, draws=DRAWS, seed=0, period=None, fil
         draws = 1
         chosen |= {name: _of_maps(maps) for name, maps in filled.items()}
     daily = _opened(daily)
-    first, last = _period(period, daily.indexes["time"])
-    series = _part(daily, last)
+    series, well_seen, (first, last) = _judged_part(daily, period)
     sst, ocean, times = series.left, series.ocean, series.times
     rng = np.random.default_rng(seed)
     found, answers, seconds, left_out = [], {name: [] for name in chosen}, {}, {}
-    well_seen = well_seen_days(sst, (times >= first) & (times <= last))
     for draw in range(draws):
         left, withheld = under_other_skies(sst, ocean, sky_of(well_seen, draw, rng))
         asked = _asked_of(withheld, rng)

@@ -59,12 +59,23 @@ def report(scored: dict, sentence: str, weights=None, command=None, path=None) -
         group: {name: float(f"{s['rmse']:.6g}") for name, s in part["methods"].items()}
         for group, part in scored["regimes"].items()
     }
+    by = {name for methods in scores.values() for name in methods}
+    about = scored["version"], scored["question"]
+    return look(exam, *about, by, sentence, scores, command, weights, path)
+
+
+def look(
+    exam: str, version: int, question: str, by, sentence: str, scores: dict, command=None,
+    weights=None, path=None,
+) -> dict:
+    """Enter a look at an exam by some methods, whose scores are given; returns the entry. weights:
+    file of the network, or None where none or several were scored."""
     entry = {
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
         "exam": exam,
-        "version": scored["version"],
-        "question": scored["question"],
-        "by": sorted({name for methods in scores.values() for name in methods}),
+        "version": version,
+        "question": question,
+        "by": sorted(by),
         "report": checked_sentence(sentence),
         "weights": None if weights is None else _of_weights(weights),
         "scores_K": scores,

@@ -132,8 +132,7 @@ class MaskedAutoencoder(nn.Module):
         """x (B, 1, T, H, W) anomalies and missing, the same shape, bool -> the guessed pixels of
         the tokens asked for (B, A, Pt Ph Pw)."""
         marks = self.marks(x.shape)  # (M, D)
-        inside = torch.cat([x.masked_fill(missing, 0.0), (~missing).to(x.dtype)], 1)
-        patches = _take(self.encoder._patches(inside), parts.kept)  # (B, K, 2 Pt Ph Pw)
+        patches = _take(self.patches(x, missing), parts.kept)  # (B, K, 2 Pt Ph Pw)
         weight = self.encoder.proj.weight.flatten(1)
         tokens = self.encoder.norm(F.linear(patches, weight, self.encoder.proj.bias))
         tokens = tokens + marks[parts.kept]  # (B, K, D)
@@ -143,6 +142,11 @@ class MaskedAutoencoder(nn.Module):
         for layer in self.layers:
             asked = layer(asked, tokens, absent)
         return self.pixels(asked)
+
+    def patches(self, x: Tensor, missing: Tensor) -> Tensor:
+        """Pixels of every token and whether each was seen: (B, T'N, 2 Pt Ph Pw)."""
+        inside = torch.cat([x.masked_fill(missing, 0.0), (~missing).to(x.dtype)], 1)
+        return self.encoder._patches(inside)
 
     def marks(self, shape) -> Tensor:
         """Day and place of every token of maps of the shape (B, C, T, H, W): (T'N, D)."""
@@ -188,8 +192,7 @@ def _take(tokens: Tensor, index: Tensor) -> Tensor:
 def hidden_loss(model: MaskedAutoencoder, x: Tensor, missing: Tensor, parts: Parts) -> Tensor:
     """Mean square error, in units of x squared, at the observed pixels of the tokens asked for."""
     guess = model(x, missing, parts)  # (B, A, P)
-    inside = torch.cat([x.masked_fill(missing, 0.0), (~missing).to(x.dtype)], 1)
-    truth, valid = _take(model.encoder._patches(inside), parts.asked).chunk(2, -1)  # (B, A, P)
+    truth, valid = _take(model.patches(x, missing), parts.asked).chunk(2, -1)  # (B, A, P)
     weight = valid * parts.asked_there[..., None]
     return ((guess - truth).square() * weight).sum() / weight.sum().clamp_min(1)
 

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import torch
 import xarray as xr
-from dask import array, delayed, optimize
+from dask import array, delayed, is_dask_collection, optimize
 
 from sst_tutorial.months import month_of
 from sst_tutorial.prior import climatology_for, is_global, row_bands, smooth_map
@@ -54,15 +54,16 @@ def lazy_maps(
     ocean = delayed(ocean) if isinstance(ocean, array.Array) else delayed(ocean, traverse=False)
     kinds = (np.float32, np.float32, np.int16 if question is None else np.int8)
     kinds += (np.float32,) * (spread is not None)
+    names = [name for name in ("sst", "sst_error") if name in daily]
     months = [[] for _ in kinds]
     end = 0
     for period, days in held.items():
         here = slice(end, end := end + days)
-        series = _Held(daily["sst"].isel(time=here))
-        error = daily["sst_error"].isel(time=here) if "sst_error" in daily else None
+        series = _Held(daily[names].isel(time=here))
         smooth = None
         if len(regions) > 1:
-            smooth = delayed(_smooth)(series, ocean, climatology, period, quantity)
+            sst = _Held(series.field["sst"])
+            smooth = delayed(_smooth)(sst, ocean, climatology, period, quantity)
         steps = period.days_in_month if question is DAYS else 1
         parts = [[] for _ in kinds]
         for rows in regions:
@@ -77,7 +78,6 @@ def lazy_maps(
                 period,
                 quantity,
                 spread,
-                None if error is None else _Held(error.isel(lat=_halo(rows, H))),
             )
             shape = (steps, rows.stop - rows.start, W)
             for part, values, kind in zip(parts, maps, kinds, strict=True):
@@ -106,13 +106,13 @@ def _halo(rows: slice, H: int) -> slice:
 
 
 class _Held:
-    """A lazy array that dask hands on as it is: the task that gets it reads what it needs."""
+    """Lazy fields that dask hands on as they are: the task that gets them reads what it needs."""
 
-    def __init__(self, field: xr.DataArray):
+    def __init__(self, field: xr.DataArray | xr.Dataset):
         # Without what the part does not need: a task is sent to its worker with its graph.
-        self.field = field if field.chunks is None else optimize(field)[0]
+        self.field = optimize(field)[0] if is_dask_collection(field) else field
 
-    def load(self) -> xr.DataArray:
+    def load(self) -> xr.DataArray | xr.Dataset:
         # On this thread: within a task, dask would send its own tasks to the scheduler and wait.
         return self.field.compute(scheduler="synchronous")
 
@@ -166,26 +166,14 @@ def _reading_much(read, ocean):
 
 
 def _region(
-    estimator,
-    series,
-    ocean,
-    climatology,
-    smooth,
-    rows,
-    question,
-    period,
-    quantity,
-    spread,
-    error=None,
+    estimator, series, ocean, climatology, smooth, rows, question, period, quantity, spread
 ):
     """(sst, first guess, seen) of some rows of a month, each (steps, h, W), and the standard
     deviation if there is a `spread`."""
     halo, tiles = _halo(rows, len(ocean)), _reach(rows, len(ocean))
     # Where torch has several threads it takes them all for one region; more would add memory.
     with _alone if torch.get_num_threads() > 1 else nullcontext():
-        daily = xr.Dataset({"sst": series.load(), "ocean_mask": (("lat", "lon"), ocean[halo])})
-        if error is not None:
-            daily["sst_error"] = error.load()
+        daily = series.load().assign(ocean_mask=(("lat", "lon"), ocean[halo]))
         known = None if climatology is None else climatology.of(period, halo)
         smooth = None if smooth is None else smooth[halo]
         month = month_of(daily, period, known, None, quantity, smooth)

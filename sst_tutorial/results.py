@@ -42,7 +42,7 @@ def write_record(folder: Path, settings: Settings, command: str, **found) -> Non
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
     }
     # The settings unrounded: fed back, they must be the same run.
-    _write(_rounded(record | found) | {"settings": record["settings"]}, folder / "run.json")
+    _write(rounded(record | found) | {"settings": record["settings"]}, folder / "run.json")
 
 
 def is_done(folder: Path, settings: Settings) -> bool:
@@ -99,7 +99,7 @@ def write_results(results, path) -> None:
 
     The file appears whole or not at all.
     """
-    _write(_rounded(results), Path(path))
+    _write(rounded(results), Path(path))
 
 
 def _write(results, path: Path) -> None:
@@ -123,11 +123,12 @@ def read_results(name: str):
     return None
 
 
-def _rounded(x):
+def rounded(x, strict=True):
+    """Nested numbers with 6 significant digits; strict: with None for NaN and infinity."""
     if isinstance(x, dict):
-        return {str(key): _rounded(value) for key, value in x.items()}
+        return {str(key): rounded(value, strict) for key, value in x.items()}
     if isinstance(x, (list, tuple)):
-        return [_rounded(value) for value in x]
+        return [rounded(value, strict) for value in x]
     if isinstance(x, float):
-        return float(f"{x:.6g}") if math.isfinite(x) else None
+        return float(f"{x:.6g}") if math.isfinite(x) or not strict else None
     return x

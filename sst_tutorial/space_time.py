@@ -98,10 +98,11 @@ class _Attention(nn.Module):
 
     def __init__(self, D: int, heads: int, axis: int):
         super().__init__()
-        spare = {1: 4, 2: 5}[axis]  # numbers that the bias takes, see `_bias`
-        if D % heads or D // heads <= spare:
+        self.spare = axis + 3  # numbers that `_bias` takes: axis 1 has one coordinate, 2 has two
+        if D % heads or D // heads <= self.spare:
             raise ValueError(
-                f"heads={heads} does not divide embed_dim={D} into more than {spare} numbers each"
+                f"heads={heads} does not divide embed_dim={D} into more than {self.spare} numbers "
+                "each"
             )
         self.heads, self.axis = heads, axis
         self.norm = nn.LayerNorm(D, elementwise_affine=False)
@@ -118,7 +119,7 @@ class _Attention(nn.Module):
         d = x.shape[-1] // self.heads
         q_bias, k_bias = self._bias(position, d)  # (T, 1, D) or (1, N, D)
         number = torch.arange(x.shape[-1], device=x.device) % d  # (D,), of its head
-        taken = number >= d - position.shape[1] - 3
+        taken = number >= d - self.spare
         silent = ~known[..., None]  # (B, T, N, 1)
         q, k, v = self.q(x) / math.sqrt(d), self.k(x), self.v(x).masked_fill(silent, 0.0)
         q = torch.where(taken, q_bias.to(q.dtype), q)

@@ -1,6 +1,8 @@
 """The built book, made once for all tests that look at pages, and the package as it was."""
 
+import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -43,6 +45,45 @@ def site(tmp_path_factory):
             build(folder)
     assert (folder / "errors.txt").read_text() == ""
     return folder / "_build" / "html"
+
+
+@pytest.fixture
+def in_this_process():
+    """In place of a ProcessPoolExecutor: what has been patched is patched in its tasks too."""
+
+    class Here:
+        def __init__(self, *_):
+            pass
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+        map = staticmethod(map)
+
+    return Here
+
+
+@pytest.fixture(scope="session")
+def in_the_browser():
+    """Call with a script of tests/live and its arguments: what the script says it found."""
+    chromium = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+    for tool in (chromium, "node"):
+        if shutil.which(tool) is None:
+            pytest.skip(f"{tool} is not on this machine")
+    if not (ROOT / "tests" / "website" / "node_modules" / "puppeteer-core").is_dir():
+        pytest.skip("puppeteer-core is not installed: tests/test_website.py installs it")
+
+    def run(script, *arguments):
+        done = subprocess.run(["node", ROOT / "tests" / "live" / script, *arguments],
+                              capture_output=True, text=True,
+                              env=os.environ | {"CHROMIUM": chromium})
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    return run
 
 
 @pytest.fixture(autouse=True)

@@ -130,19 +130,9 @@ def test_the_built_book_has_its_networks_and_the_repository_has_not(site):
 
 
 @pytest.fixture(scope="module")
-def visit(site):
+def visit(site, in_the_browser):
     """What came of using the built page in a browser, from the disk."""
-    chromium = os.environ.get("CHROMIUM", "/usr/bin/chromium")
-    for tool in (chromium, "node"):
-        if shutil.which(tool) is None:
-            pytest.skip(f"{tool} is not on this machine")
-    if not (ROOT / "tests" / "website" / "node_modules" / "puppeteer-core").is_dir():
-        pytest.skip("puppeteer-core is not installed: tests/test_website.py installs it")
-    done = subprocess.run(["node", ROOT / "tests" / "live" / "paint.mjs",
-                           site / "book" / "live.html"], capture_output=True, text=True,
-                          env=os.environ | {"CHROMIUM": chromium})
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    return in_the_browser("paint.mjs", site / "book" / "live.html")
 
 
 def test_a_reader_paints_and_the_page_complains_of_nothing(visit):

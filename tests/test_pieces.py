@@ -1,9 +1,6 @@
 """The small live pieces of the chapters, used in a browser from the disk, compute what they say."""
 
-import json
 import os
-import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -14,19 +11,9 @@ PIECES = ROOT / "book" / "_static" / "pieces"
 
 
 @pytest.fixture(scope="module")
-def used(site):
+def used(site, in_the_browser):
     """What came of using each piece."""
-    chromium = os.environ.get("CHROMIUM", "/usr/bin/chromium")
-    for tool in (chromium, "node"):
-        if shutil.which(tool) is None:
-            pytest.skip(f"{tool} is not on this machine")
-    if not (ROOT / "tests" / "website" / "node_modules" / "puppeteer-core").is_dir():
-        pytest.skip("puppeteer-core is not installed: tests/test_website.py installs it")
-    script = ROOT / "tests" / "live" / "pieces.mjs"
-    done = subprocess.run(["node", script, site, *os.environ.get("SHOTS", "").split()],
-                          capture_output=True, text=True, env=os.environ | {"CHROMIUM": chromium})
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    return in_the_browser("pieces.mjs", site, *os.environ.get("SHOTS", "").split())
 
 
 def test_each_piece_is_small():

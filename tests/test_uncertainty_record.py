@@ -46,7 +46,7 @@ def some_months(n=4, H=12, seed=0):
 
 
 @pytest.fixture
-def made_up(script, monkeypatch, tmp_path):
+def made_up(script, monkeypatch, tmp_path, in_this_process):
     """(script, {name: weights}) with an exam of four months, and two networks with their spread."""
 
     def make(group, twin):
@@ -68,19 +68,7 @@ def made_up(script, monkeypatch, tmp_path):
     measured = script.checks.MeasuredCovariance(patterns, memory, np.full(120, 0.1))
     monkeypatch.setattr(script.checks, "off_tasmania", lambda: measured)
 
-    class Here:
-        def __init__(self, *_):
-            pass
-
-        def __enter__(self):
-            return self
-
-        def __exit__(self, *_):
-            pass
-
-        map = staticmethod(map)
-
-    monkeypatch.setattr(script, "ProcessPoolExecutor", Here)
+    monkeypatch.setattr(script, "ProcessPoolExecutor", in_this_process)
     paths = {}
     for seed, (name, daily) in enumerate({"both": 0.5, "months": 0.0, "again": 0.5}.items()):
         torch.manual_seed(seed)

@@ -33,7 +33,7 @@ from scipy import stats
 from sst_tutorial import comparing
 from sst_tutorial.benchmark import benchmark_folder, data_file
 from sst_tutorial.deciding import SMALL, difference, verdict
-from sst_tutorial.results import REPOSITORY, RESULTS, write_results
+from sst_tutorial.results import REPOSITORY, RESULTS, rounded, write_results
 
 FOLDER = REPOSITORY / "experiments" / "cards"
 BASES = ("quick", "small", "blocks", "real", "moving")
@@ -65,7 +65,11 @@ class Card:
 
 
 def _stage(name, title, change, base="small"):
-    return Card(name, title, change, base, EXAMS_OF_BASES.get(base, ("simulated",)), "stage")
+    return Card(name, title, change, base, _exams_of_base(base), "stage")
+
+
+def _exams_of_base(base: str) -> tuple:
+    return EXAMS_OF_BASES.get(base, ("simulated",))
 
 
 BARE = {"network": {"temporal_heads": 1, "skip": False, "residual_blocks": 0}}
@@ -136,17 +140,21 @@ BY_ID = {card.id: card for card in CARDS}
 
 def exams_of(name: str) -> tuple:
     """Of a base or a card."""
-    if name in BY_ID:
-        return BY_ID[name].exams
-    return EXAMS_OF_BASES.get(name, ("simulated",))
+    return BY_ID[name].exams if name in BY_ID else _exams_of_base(name)
+
+
+def _base(name: str) -> str:
+    return BY_ID[name].base if name in BY_ID else name
+
+
+def _file(base: str):
+    return base if base == "quick" else FOLDER / f"{base}.toml"
 
 
 def plan_of(name: str, seconds: float = 60):
     """The plan of `compare` for a card, or for a base alone."""
-    base = BY_ID[name].base if name in BY_ID else name
     change = BY_ID[name].change if name in BY_ID else {}
-    path = base if base == "quick" else FOLDER / f"{base}.toml"
-    return comparing._plan(path, change, 1, seconds, None, exams_of(name)[0])
+    return comparing._plan(_file(_base(name)), change, 1, seconds, None, exams_of(name)[0])
 
 
 # ---------------------------------------------------------------- one worker
@@ -213,18 +221,10 @@ class Lines:
     def add(self, row: dict) -> None:
         self.rows.append(row)
         with self.path.open("a", encoding="utf-8") as f:
-            f.write(json.dumps(_short(row)) + "\n")
+            f.write(json.dumps(rounded(row, strict=False)) + "\n")
 
     def of(self, kind: str, name: str | None = None) -> list[dict]:
         return [r for r in self.rows if r["kind"] == kind and name in (None, r.get("name"))]
-
-
-def _short(x):
-    if isinstance(x, dict):
-        return {key: _short(value) for key, value in x.items()}
-    if isinstance(x, (list, tuple)):
-        return [_short(value) for value in x]
-    return float(f"{x:.6g}") if isinstance(x, float) else x
 
 
 def names_that_can_run(only=None, bases=BASES) -> list[str]:
@@ -258,7 +258,7 @@ def steps_of(lines: Lines, names, seconds: float) -> dict[str, int]:
     """How many steps each name does in the seconds, by the medians of all speeds taken."""
     steps = {}
     for name in names:
-        base = BY_ID[name].base if name in BY_ID else name
+        base = _base(name)
         of_base = [r["ms"]["base"] for r in lines.of("speed") if _base(r["name"]) == base]
         steps[base] = comparing._tidy(1000 * seconds / statistics.median(of_base))
         if name in BY_ID:
@@ -296,10 +296,6 @@ def done(lines: Lines, name: str, steps: dict[str, int]) -> list[dict]:
     """The runs of a name that took as many steps as they are given now, by seed."""
     runs = {r["seed"]: r for r in lines.of("run", name) if r["asked"] == steps[name]}
     return [runs[seed] for seed in sorted(runs)]
-
-
-def _base(name: str) -> str:
-    return BY_ID[name].base if name in BY_ID else name
 
 
 def many(a) -> None:
@@ -523,8 +519,8 @@ def show(a) -> None:
 
 def run_one(a) -> None:
     card = BY_ID[a.card]
-    base = card.base if card.base == "quick" else FOLDER / f"{card.base}.toml"
-    comparing.compare(base, card.change, a.seeds, a.seconds, exam=card.exams[0], out=a.out)
+    path, exam = _file(card.base), card.exams[0]
+    comparing.compare(path, card.change, a.seeds, a.seconds, exam=exam, out=a.out)
 
 
 def main() -> None:

@@ -426,18 +426,10 @@ def main(argv=None):
                 looks.setdefault(task[0], {})[f"{task[1]}: {task[3]}"] = told
             print(*task[:2], task[3], told, flush=True)
     for exam, scores in looks.items() if opened else ():
-        enter(exam, scores, sentence, record)
+        by = {key.split(": ")[1] for key in scores}
+        about = exam, EXAMS[exam].version, "month, day"
+        ledger.look(*about, by, sentence, scores, record["command"])
     return 0
-
-
-def enter(exam: str, scores: dict, sentence: str, record: dict) -> None:
-    """A line of the ledger for a look of networks at a test."""
-    ledger.enter({
-        "date": record["date"], "exam": exam, "version": EXAMS[exam].version,
-        "question": "month, day", "by": sorted({key.split(": ")[1] for key in scores}),
-        "report": sentence, "weights": None, "scores_K": scores, "commit": commit(),
-        "command": record["command"],
-    })  # fmt: skip
 
 
 if __name__ == "__main__":

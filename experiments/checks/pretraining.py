@@ -181,9 +181,7 @@ def trained(estimator, settings, years, device) -> dict:
     fabric = Fabric(accelerator="cuda" if device == "cuda" else "cpu", devices=1)
     judge = judges(device)
     with tempfile.TemporaryDirectory() as out:
-        best, state = fit(
-            estimator, samples, judge, settings, Path(out), fabric, progress=False
-        )  # fmt: skip
+        best, state = fit(estimator, samples, judge, settings, Path(out), fabric, progress=False)
     rmse = {name: validation_rmse(best, batch) for name, batch in judge.items()}
     return {"rmse": rmse, "seconds": state["seconds"]}
 
@@ -245,10 +243,18 @@ def days_that_judge() -> dict:
     return found
 
 
-def _without_climatology(m: Month, prior=None) -> Month:
+def _without_climatology(m: Month) -> Month:
     sst, days = (MIDDLE + x - m.prior for x in (m.sst, m.truth_of_days))
     mean = np.where(m.ocean, days.mean(0), np.nan)
-    return Month(sst, m.ocean, prior, mean, m.lat, m.name, days)
+    return Month(sst, m.ocean, None, mean, m.lat, m.name, days)
+
+
+def rmse_of_days(estimator, device) -> dict:
+    """RMSE (K) of `days_that_judge`."""
+    return {
+        name: validation_rmse(estimator, Batch.of(m, estimator.patch_size, device, MIDDLE_DAY))
+        for name, m in days_that_judge().items()
+    }
 
 
 def gappy(table, years, answered, seed, share, device):
@@ -277,25 +283,17 @@ def gappy(table, years, answered, seed, share, device):
             fabric, False,
         )  # fmt: skip
     best = best.to(device).eval().requires_grad_(False)
-    rmse = {
-        name: validation_rmse(best, Batch.of(months, patch, device, MIDDLE_DAY))
-        for name, months in days_that_judge().items()
-    }
     return [{
         "answers": "complete maps" if answered else "withheld", "years": years, "seed": seed,
-        "steps": state["step"], "seconds": state["seconds"], "rmse": rmse,
-        "withheld_rmse": withheld(best),
+        "steps": state["step"], "seconds": state["seconds"],
+        "rmse": rmse_of_days(best, device), "withheld_rmse": withheld(best),
     }]  # fmt: skip
 
 
 def untrained(table, seed, share, device):
     """The row of the network before it learns anything: its first guess."""
     estimator = build(table["first_guess"], table["network"]).to(device).eval()
-    rmse = {
-        name: validation_rmse(estimator, Batch.of(months, (1, 4, 4), device, MIDDLE_DAY))
-        for name, months in days_that_judge().items()
-    }
-    return [{"method": "first guess", "rmse": rmse}]
+    return [{"method": "first guess", "rmse": rmse_of_days(estimator, device)}]
 
 
 def classical(table, seed, share, device):

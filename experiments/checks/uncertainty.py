@@ -24,7 +24,7 @@ import argparse
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -39,7 +39,7 @@ from sst_tutorial import ledger, runs
 from sst_tutorial.benchmark import NOISE, data_file
 from sst_tutorial.evaluation import block_bootstrap
 from sst_tutorial.exams import EXAMS, Question
-from sst_tutorial.months import Batch, Month
+from sst_tutorial.months import Batch
 from sst_tutorial.reconstruction import as_method, as_sure_method
 from sst_tutorial.results import RESULTS, commit, machine, write_results
 from sst_tutorial.samples import open_clouds
@@ -93,15 +93,11 @@ def asked(exam, group, twin=False, every=1) -> dict[str, list[Question]]:
 # ---------------------------------------------------------------- training
 
 
-def answers_days(name) -> bool:
-    return checks.answers_days(name)
-
-
 def lessons_for(name, estimator, settings) -> Lessons:
     """Errors of a frozen network on the samples of the settings."""
     daily, years = runs._open_data(settings)
     clouds = open_clouds(data_file(settings.clouds))
-    if not answers_days(name):
+    if not checks.answers_days(name):
         settings = changed(settings, daily=0.0)
     samples = runs._samples(daily, years, clouds, settings, settings.seed, "cpu")
     rng, size = torch.Generator().manual_seed(1), settings.batch_size
@@ -114,7 +110,7 @@ def twin_lessons(name, estimator) -> dict[tuple, Lessons]:
     found = {}
     for (exam, group), every in TWINS.items():
         for kind, items in asked(exam, group, True, every).items():
-            if kind == "day" and not answers_days(name):
+            if kind == "day" and not checks.answers_days(name):
                 continue
             months, day = [q.month for q in items], items[0].day
             parts = (months[i : i + 16] for i in range(0, len(months), 16))
@@ -364,10 +360,7 @@ def under_correlated_noise(question: Question, rng) -> Question:
     month = question.month
     noise = correlated_noise(month.sst.shape, rng)
     sst = np.where(month.observed, month.truth_of_days + noise, np.nan)
-    again = Month(
-        sst, month.ocean, month.prior, month.truth, month.lat, month.name, month.truth_of_days
-    )
-    return Question(again, question.day, question.truth, question.unit)
+    return replace(question, month=replace(month, sst=sst))
 
 
 def record(weights, sentence, seeds=(), jobs=1, every=1, of_oi=OI_QUESTIONS) -> None:
@@ -385,7 +378,7 @@ def record(weights, sentence, seeds=(), jobs=1, every=1, of_oi=OI_QUESTIONS) -> 
         "seeds": [checks.name_of(seed) for seed in seeds],
         "exams": {},
     }
-    days = {name: answers_days(w) for name, w in networks.items()}
+    days = {name: checks.answers_days(w) for name, w in networks.items()}
     twins = {name: OnTwins(as_sure_method(w), days[name]) for name, w in networks.items()}
     if ensemble is not None:
         twins["ensemble"] = OnTwins(Ensemble(ensemble.seeds), True)
@@ -421,12 +414,8 @@ def enter(found, sentence) -> None:
             for group, kinds in part["groups"].items()
             for place in list(kinds.values())[:1]
         }
-        ledger.enter({
-            "date": found["date"], "exam": exam, "version": part["version"], "question": "spread",
-            "by": sorted({name for methods in scores.values() for name in methods}),
-            "report": sentence, "weights": None, "scores_K": scores, "commit": found["commit"],
-            "command": found["command"],
-        })  # fmt: skip
+        by = {name for methods in scores.values() for name in methods}
+        ledger.look(exam, part["version"], "spread", by, sentence, scores, found["command"])
 
 
 # ---------------------------------------------------------------- command line

@@ -1,15 +1,7 @@
 // Uses the page as a reader does, from the disk, and prints what came of it: node paint.mjs PAGE [SCREENSHOTS]
-import { createRequire } from "node:module";
-const require = createRequire(new URL("../website/check.mjs", import.meta.url));
-const puppeteer = require("puppeteer-core").default ?? require("puppeteer-core");
+import { browser, faults, tab } from "./tab.mjs";
 
 const [page, shots] = process.argv.slice(2);
-const browser = await puppeteer.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox"] });
-const tab = await browser.newPage();
-const faults = [];
-tab.on("console", (m) => ["error", "warn"].includes(m.type()) && faults.push(m.text()));
-tab.on("pageerror", (e) => faults.push(String(e)));
-tab.on("requestfailed", (r) => faults.push(r.url()));
 const part = (name) => `[data-live="${name}"]`;
 const text = (name) => tab.$eval(part(name), (e) => e.textContent);
 

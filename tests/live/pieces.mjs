@@ -1,17 +1,10 @@
 // Uses the small live pieces of the chapters as a reader does, from the disk: node pieces.mjs SITE [SCREENSHOTS]
-import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
-const require = createRequire(new URL("../website/check.mjs", import.meta.url));
-const puppeteer = require("puppeteer-core").default ?? require("puppeteer-core");
+import { browser, faults, require, tab } from "./tab.mjs";
+
 const AXE = join(dirname(require.resolve("axe-core")), "axe.min.js");
 
 const [site, shots] = process.argv.slice(2);
-const browser = await puppeteer.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox"] });
-const tab = await browser.newPage();
-const faults = [];
-tab.on("console", (m) => ["error", "warn"].includes(m.type()) && faults.push(m.text()));
-tab.on("pageerror", (e) => faults.push(String(e)));
-tab.on("requestfailed", (r) => faults.push(r.url()));
 const found = { faults, axe: [], early: [], fallback: [] };
 
 async function open(chapter, piece, width = 1400, scheme = "light") {

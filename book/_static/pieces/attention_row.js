@@ -2,7 +2,7 @@
 // patch lies and, if the reader wants, on which side of a front.
 (function () {
   "use strict";
-  const { make, draw, dial, line, colour, kelvin, chance, piece } = globalThis.oceanPiece;
+  const { make, mark, draw, dial, line, colour, kelvin, softmax, chance, piece } = globalThis.oceanPiece;
   const H = 8, W = 12, N = H * W, SIDE = 10, MOST = 1.5;
 
   // A sea with a front that winds, seen through clouds with noise of 0.3 K.
@@ -14,10 +14,7 @@
   const far = (i, j) => (place[i][0] - place[j][0]) ** 2 + (place[i][1] - place[j][1]) ** 2;
 
   function row(i, width, care, side) { // weights (N) of patch i: a softmax over the patches that were seen
-    const scores = place.map((_, j) => (seen[j] ? -far(i, j) / (2 * width ** 2) - care * (side[i] - side[j]) ** 2 : -Infinity));
-    const most = Math.max(...scores), powers = scores.map((s) => Math.exp(s - most));
-    const sum = powers.reduce((a, b) => a + b);
-    return powers.map((p) => p / sum);
+    return softmax(place.map((_, j) => (seen[j] ? -far(i, j) / (2 * width ** 2) - care * (side[i] - side[j]) ** 2 : -Infinity)));
   }
 
   const heard = (weights) => weights.reduce((sum, w, j) => sum + (w ? w * observed[j] : 0), 0);
@@ -42,22 +39,15 @@
     }
     const sea = map("sea", "The sea in patches, hidden ones grey. Move the pointer or the arrow keys to the patch that asks.");
     const weights = map("weights", "The weights of the patch that asks, strong blue where it listens");
-    sea.svg.setAttribute("tabindex", 0);
-    sea.svg.setAttribute("role", "application");
+    mark(sea.svg, { tabindex: 0, role: "application" });
     weights.svg.setAttribute("role", "img");
     sea.rects.forEach((rect, j) => rect.setAttribute("fill", seen[j] ? colour(observed[j], MOST) : "#8c939c"));
 
     function show() {
       const mine = row(asking, width.value(), care.value(), first), most = Math.max(...mine);
-      weights.rects.forEach((rect, j) => {
-        rect.setAttribute("fill", "#2a7fb8");
-        rect.setAttribute("fill-opacity", 0.06 + 0.94 * (mine[j] / most));
-      });
-      for (const { ring } of [sea, weights]) {
-        ring.setAttribute("x", place[asking][1] * SIDE);
-        ring.setAttribute("y", place[asking][0] * SIDE);
-      }
+      weights.rects.forEach((rect, j) => mark(rect, { fill: "#2a7fb8", "fill-opacity": 0.06 + 0.94 * (mine[j] / most) }));
       const [y, x] = place[asking], loud = mine.filter((w) => w > 0.05).length;
+      for (const { ring } of [sea, weights]) mark(ring, { x: x * SIDE, y: y * SIDE });
       const all = rms((i) => heard(row(i, width.value(), care.value(), first)));
       told.say(`Row ${y + 1}, column ${x + 1}, ${seen[asking] ? "seen" : "hidden"}: hears ${kelvin(heard(mine))}, true is ${kelvin(truth[asking])}. ` +
         `The loudest weight is ${most.toFixed(2)}; ${loud} ${loud === 1 ? "patch has" : "patches have"} more than 0.05. Error over all hidden patches: ${kelvin(all)}.`);

@@ -1,7 +1,7 @@
 // Chapter "Divide by what was seen": a row of cells, corrected pass by pass; the reader puts the reports.
 (function () {
   "use strict";
-  const { make, draw, dial, line, kelvin, chance, piece } = globalThis.oceanPiece;
+  const { make, mark, draw, dial, line, kelvin, chance, piece } = globalThis.oceanPiece;
   const N = 48, PASSES = 12, GAIN = 1.5, X = 10, K = 50, MIDDLE = 80; // pixels: a cell, a kelvin, the zero line
   const START = [2, 5, 6, 11, 15, 16, 20, 22, 23, 30, 31, 36, 43];
 
@@ -50,12 +50,12 @@
       map.setAttribute("d", path(analysis));
       bars.forEach((bar, i) => {
         const ends = seen[i] ? { y1: up(analysis[i]), y2: up(report[i]) } : { y1: 0, y2: 0 };
-        for (const [name, value] of Object.entries({ x1: at(i), x2: at(i), ...ends })) bar.setAttribute(name, value);
-        for (const [name, value] of Object.entries({ cx: at(i), cy: up(report[i]), visibility: seen[i] ? "visible" : "hidden" })) dots[i].setAttribute(name, value);
+        mark(bar, { x1: at(i), x2: at(i), ...ends });
+        mark(dots[i], { cx: at(i), cy: up(report[i]), visibility: seen[i] ? "visible" : "hidden" });
       });
       const cells = way[done];
       next.setAttribute("d", cells ? `M${truth.map((_, i) => `${at(i)} ${(158 - 30 * Math.exp(-0.5 * ((i - cursor) / cells) ** 2)).toFixed(1)}`).join("L")}` : "");
-      for (const [name, value] of Object.entries({ x1: at(cursor), x2: at(cursor), y1: 0, y2: 160 })) here.setAttribute(name, value);
+      mark(here, { x1: at(cursor), x2: at(cursor), y1: 0, y2: 160 });
       const error = rms(analysis.map((value, i) => value - truth[i])), misfit = rms(left.filter((_, i) => seen[i]));
       told.say(`After ${done} ${done === 1 ? "pass" : "passes"}: ${kelvin(misfit)} left over at ${seen.filter(Boolean).length} reports, error of the whole row ${kelvin(error)}. ` +
         (cells ? `The next kernel is ${cells.toFixed(1)} cells wide.` : "No pass is left."));

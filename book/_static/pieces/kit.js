@@ -1,4 +1,4 @@
-// What the small live pieces of the chapters share: elements, colours, a line that is spoken. Plain JavaScript.
+// What the small live pieces of the chapters share: elements, colours, a softmax, a line that is spoken. Plain JavaScript.
 (function () {
   "use strict";
   const SVG = "http://www.w3.org/2000/svg";
@@ -13,9 +13,13 @@
 
   function draw(tag, attributes = {}, ...children) { // the same for drawings
     const element = document.createElementNS(SVG, tag);
-    for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+    mark(element, attributes);
     element.append(...children);
     return element;
+  }
+
+  function mark(element, attributes) {
+    for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
   }
 
   // A slider with its name and its value in words: { row, input, value() }.
@@ -53,6 +57,12 @@
 
   const kelvin = (value) => `${value.toFixed(2).replace("-", "−")} K`;
 
+  function softmax(scores) { // of what is hidden the score is -Infinity
+    const most = Math.max(...scores), powers = scores.map((s) => Math.exp(s - most));
+    const sum = powers.reduce((a, b) => a + b);
+    return powers.map((power) => power / sum);
+  }
+
   function chance(seed) { // normal numbers, the same on every visit
     const uniform = () => (seed = (seed * 16807) % 2147483647) / 2147483647;
     return () => Math.sqrt(-2 * Math.log(uniform())) * Math.cos(2 * Math.PI * uniform());
@@ -67,5 +77,5 @@
     }
   }
 
-  globalThis.oceanPiece = { make, draw, dial, line, colour, kelvin, chance, piece };
+  globalThis.oceanPiece = { make, mark, draw, dial, line, colour, kelvin, softmax, chance, piece };
 })();

@@ -1,14 +1,8 @@
 // Chapter "Which days matter": scores of four days under the reader's hand, and the weights that a softmax makes of them.
 (function () {
   "use strict";
-  const { make, dial, line, piece } = globalThis.oceanPiece;
+  const { make, dial, line, softmax, piece } = globalThis.oceanPiece;
   const START = [2, 1, 0, 1]; // the scores of the chapter
-
-  function softmax(scores) { // of a hidden day the score is -Infinity
-    const most = Math.max(...scores), powers = scores.map((s) => Math.exp(s - most));
-    const sum = powers.reduce((a, b) => a + b);
-    return powers.map((power) => power / sum);
-  }
 
   piece("softmax", (root) => {
     const told = line();
