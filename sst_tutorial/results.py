@@ -124,7 +124,8 @@ def read_results(name: str):
 
 
 def rounded(x, strict=True):
-    """Nested numbers with 6 significant digits; strict: with None for NaN and infinity."""
+    """Nested numbers with 6 significant digits. strict: None stands for NaN and infinity, as JSON
+    has neither."""
     if isinstance(x, dict):
         return {str(key): rounded(value, strict) for key, value in x.items()}
     if isinstance(x, (list, tuple)):

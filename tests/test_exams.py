@@ -296,7 +296,7 @@ def test_every_day_gets_the_clouds_of_another(n):
 
 
 @pytest.fixture
-def script(monkeypatch, tmp_path):
+def script(monkeypatch, tmp_path, in_this_process):
     """experiments/checks/exams.py on an exam of three small months, in this process."""
     import importlib.util
 
@@ -315,19 +315,7 @@ def script(monkeypatch, tmp_path):
     monkeypatch.setenv("SST_TUTORIAL_LEDGER", str(tmp_path / "ledger.jsonl"))
     monkeypatch.setattr(module, "commit", lambda: "abc")
 
-    class Here:
-        def __init__(self, *_):
-            pass
-
-        def __enter__(self):
-            return self
-
-        def __exit__(self, *_):
-            pass
-
-        map = staticmethod(map)
-
-    monkeypatch.setattr(module, "ProcessPoolExecutor", Here)
+    monkeypatch.setattr(module, "ProcessPoolExecutor", in_this_process)
     return module
 
 

@@ -43,8 +43,9 @@ from sst_tutorial.exams import EXAMS, LEARNED, OTHER_SEAS
 from sst_tutorial.kept import kept
 from sst_tutorial.moving_sea import moving_anomalies
 from sst_tutorial.prior import climatology_for, daily_climatology
-from sst_tutorial.results import RESULTS, commit, machine
+from sst_tutorial.results import RESULTS, commit, machine, rounded
 from sst_tutorial.weights import find_weights, read_metadata
+from sst_tutorial.whole import whole
 
 PATTERNS = 300
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
@@ -360,19 +361,10 @@ def with_differences(record) -> dict:
 
 def write(record, path) -> None:
     """One line for each list of numbers, six digits; the file appears whole or not at all."""
-    text = json.dumps(rounded(record), indent=1, allow_nan=False)
+    text = json.dumps(rounded(record, strict=False), indent=1, allow_nan=False)
     text = re.sub(r"\[[^\[\]{}]*\]", lambda match: " ".join(match[0].split()), text)
-    partial_path = path.with_name(f".{path.name}.partial")
-    partial_path.write_text(text + "\n", encoding="utf-8")
-    partial_path.replace(path)
-
-
-def rounded(x):
-    if isinstance(x, dict):
-        return {key: rounded(value) for key, value in x.items()}
-    if isinstance(x, (list, tuple)):
-        return [rounded(value) for value in x]
-    return float(f"{x:.6g}") if isinstance(x, float) else x
+    with whole(path) as part:
+        part.write_text(text + "\n", encoding="utf-8")
 
 
 # ---------------------------------------------------------------- command line
