@@ -36,12 +36,12 @@ from PIL.PngImagePlugin import PngInfo
 ROOT = Path(__file__).resolve().parents[1]
 CHAPTERS = ROOT / "book" / "chapters"
 
-# Budgets of one notebook. Chapter 2 trains a network, and chapter 17 six, so they may take longer.
+# Budgets of one notebook. Chapter 2 trains a network, so it may take longer.
 MAX_BYTES = 550_000  # figures are stored twice, for wide screens and for phones
 MAX_COLUMNS = 75
 MAX_MEMORY_GB = 1.5
 MAX_SECONDS = 60
-LONGER = {"whole_machine": 180, "nothing_can_be_won": 90}
+LONGER = {"whole_machine": 180}
 
 HEADINGS_BEFORE = ["Objectives", "Prerequisites", "Time and machine", "Setup"]
 HEADINGS_AFTER = ["Exercises", "What you can now do", "What's next", "References"]
