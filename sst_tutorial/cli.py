@@ -26,7 +26,7 @@ INTERRUPTED = "interrupted; no output was left half written"
 
 EXPORT = """\
 examples:
-  sst-tutorial export ocean-1.onnx                      months of 64 x 64 cells
+  sst-tutorial export ocean-2.onnx                      months of 64 x 64 cells
   sst-tutorial export tuned.onnx --model runs/tuned --shape 96 128
 
 For programs without PyTorch. The file holds first guess and network, for 31 days of one size. In,
@@ -353,7 +353,7 @@ def _add_reconstruct(commands) -> None:
     p.add_argument(
         "--model",
         metavar="NAME|FILE",
-        help="weights: name, file or run folder (default: ocean-1, for days ocean-2)",
+        help="weights: name, file or run folder (default: ocean-2; ocean-1 makes months faster)",
     )
     p.add_argument(
         "--month",

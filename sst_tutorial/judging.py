@@ -40,7 +40,7 @@ from sst_tutorial.months import DAYS, Month, month_of
 from sst_tutorial.prior import smooth_prior
 from sst_tutorial.quantity import SST, Quantity
 from sst_tutorial.reconstruction import _tidied, as_method, quantity_of
-from sst_tutorial.weights import DEFAULT_OF_DAYS
+from sst_tutorial.weights import DEFAULT
 
 DRAWS = 8  # each well-seen day is judged twice, below other clouds
 PARTS = 4  # a draw hides the well-seen days of one part of the days, in runs of a few days
@@ -192,12 +192,12 @@ def _chosen(methods, model) -> dict:
             known = ", ".join((*METHODS, "network"))
             raise ValueError(f"methods: {unknown[0]!r} is unknown; there are: {known}")
         chosen = {name: METHODS[name] for name in METHODS if name in names}
-        model = DEFAULT_OF_DAYS if model is None and "network" in names else model
+        model = DEFAULT if model is None and "network" in names else model
     if model is not None:
         models = model if isinstance(model, dict) else {"network": model}
         chosen |= {name: _by_calendar(as_method(one)) for name, one in models.items()}
     elif methods is None:
-        chosen["network"] = _by_calendar(as_method(DEFAULT_OF_DAYS))
+        chosen["network"] = _by_calendar(as_method(DEFAULT))
     if not chosen:
         raise ValueError("methods is empty: give at least one")
     return chosen

@@ -27,7 +27,6 @@ from sst_tutorial.prior import is_global, on_the_same_grid
 from sst_tutorial.quantity import TEMPERATURE_UNITS, Quantity
 from sst_tutorial.uncertain import load_spread
 from sst_tutorial.weights import (
-    DEFAULT_OF_DAYS,
     find_weights,
     fingerprint,
     load_weights,
@@ -73,9 +72,9 @@ def reconstruct(daily, model=None, climatology=None, output="monthly") -> xr.Dat
         (lat, lon). Any other Dataset or DataArray goes through `open_sst` first. Days that are
         absent count as not seen. `sst_error`, if it is there, tells observations apart: those with
         a large error count less. If it is lazy (dask, `daily.chunk()`), so is the answer.
-    model : None for an estimator that comes with the package (`ocean-1`; where days are asked for
-        `ocean-2`), its name, the path of a weights file or of a run's folder, or an
-        `Estimator` of your own.
+    model : None for `ocean-2`, which comes with the package; a name (`ocean-1` takes a third of the
+        time and knows months of smooth seas only), the path of a weights file or of a run's
+        folder, or an `Estimator` of your own.
     climatology : (dayofyear, lat, lon) in degC on the grid of `daily`, as `daily_climatology`
         returns it, or None: then a smooth map of each month itself is the prior.
     output : "monthly"; "daily" for a map of every day of these months, the absent ones too; "both"
@@ -118,7 +117,6 @@ def reconstruct(daily, model=None, climatology=None, output="monthly") -> xr.Dat
         raise ValueError(f"output={output!r}, choose one of {', '.join(map(repr, OUTPUTS))}")
     daily = _tidied(daily)
     question = None if output == "monthly" else DAYS
-    model = DEFAULT_OF_DAYS if model is None and question is DAYS else model
     estimator, provenance = _estimator(model)
     if question is DAYS:
         _check_days(model, estimator, provenance["weights"])

@@ -121,7 +121,7 @@ def test_ablate(monkeypatch, tmp_path):
     results = results_of(ablate, monkeypatch, tmp_path, "ocean-1")
     assert list(results["seeds"]) == ["1"]
     assert results["seeds"]["1"] == results["ablated"].pop("nothing")
-    assert list(results["ablated"]) == list(ablate.parts(load_weights().network))
+    assert list(results["ablated"]) == list(ablate.parts(load_weights("ocean-1").network))
     errors = [row["cloudy"]["rmse"] for row in results["ablated"].values()]
     assert len(set(errors)) == len(errors) == 7
 

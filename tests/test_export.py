@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from sst_tutorial.weights import DEFAULT_OF_DAYS, load_weights
+from sst_tutorial.weights import load_weights
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: extra onnx")
 pytest.importorskip("onnxscript", reason="onnxscript is not installed: extra onnx")
@@ -17,7 +17,7 @@ from sst_tutorial.cli import main  # noqa: E402
 ROWS, COLUMNS = 24, 32
 
 
-@pytest.fixture(scope="module", params=["ocean-1", DEFAULT_OF_DAYS])
+@pytest.fixture(scope="module", params=["ocean-1", "ocean-2"])
 def exported(request, tmp_path_factory):
     path = tmp_path_factory.mktemp("onnx") / f"{request.param}.onnx"
     return request.param, path, export.export_onnx(path, request.param, (ROWS, COLUMNS))

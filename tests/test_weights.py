@@ -79,25 +79,37 @@ def test_ocean_1_gives_the_numbers_it_always_gave():
 @pytest.mark.parametrize(("regime", "rmse"), [("cloudy", 0.2086), ("clear", 0.0863)])
 def test_ocean_1_scores_as_it_always_did(regime, rmse):
     months = benchmark_months(regime)
-    scores = score_months({"network": as_method()}, months)["network"]
+    scores = score_months({"network": as_method("ocean-1")}, months)["network"]
     assert len(months) == 48 and scores["rmse"] == pytest.approx(rmse, abs=2e-4)
 
 
-def test_the_shipped_network_is_small_and_says_where_it_comes_from():
-    path = find_weights()
-    assert path.stat().st_size <= 4_000_000
+SHIPPED = {  # largest size, settings in the command, validation RMSE of cloudy months in K
+    "ocean-1": (4_000_000, "--preset full", 0.19),
+    "ocean-2": (8_000_000, "--settings experiments/ocean-2/longer.toml", 0.185),
+}
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_network_is_small_and_says_where_it_comes_from(name):
+    path, (size, settings, rmse) = find_weights(name), SHIPPED[name]
+    assert path.stat().st_size <= size
     about = read_metadata(path)["about"]
-    assert "sst-tutorial train --preset full" in about["command"]
-    assert about["validation_rmse_K"]["cloudy"] < 0.19
+    assert f"sst-tutorial train {settings}" in about["command"]
+    assert about["validation_rmse_K"]["cloudy"] < rmse
 
 
-def test_the_shipped_network_fills_its_two_slots():
-    config = read_metadata(find_weights())["config"]
+def test_the_default_answers_for_months_and_days():
+    assert load_weights().network.daily_head is not None
+    assert find_weights() == find_weights("ocean-2")
+
+
+def test_a_shipped_network_fills_its_two_slots():
+    config = read_metadata(find_weights("ocean-1"))["config"]
     assert config["first_guess"] == {"name": "corrections", "iterations": 12, "adapt": True}
     assert config["network"]["name"] == "transformer" and config["network"]["temporal_heads"] == 4
     estimator = load_weights("ocean-1")
     assert estimator.scale == config["scale"] == 1.0 and not estimator.training
-    with safe_open(str(find_weights()), "pt") as file:
+    with safe_open(str(find_weights("ocean-1")), "pt") as file:
         assert len(file.keys()) == len(estimator.state_dict())
 
 

@@ -42,7 +42,7 @@ def main():
     if shared_data() is None:
         raise SystemExit("the Alboran file is not here: set SST_TUTORIAL_DATA to its folder")
     daily = open_sst(shared_data() / "alboran_l3_201705.nc")
-    methods = {"network": as_method()} | {name: BASELINES[name] for name in COMPARED}
+    methods = {"network": as_method("ocean-1")} | {name: BASELINES[name] for name in COMPARED}
     errors = errors_by_shift(daily.sst.values, daily.ocean_mask.values, methods)
     results = {
         "command": "python experiments/checks/alboran.py",

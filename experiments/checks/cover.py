@@ -39,7 +39,7 @@ def card(fig, box, daily, sst, clouds):
 
 def draw():
     truth, seen = month()
-    filled = reconstruct(seen).sst.isel(time=0).values
+    filled = reconstruct(seen, "ocean-1").sst.isel(time=0).values
     error = np.sqrt(np.nanmean((filled - truth.sst.mean("time").values) ** 2))
     hidden = 1 - seen.sst.count() / truth.sst.count()
     fig = plt.figure(figsize=(12, 4.9), dpi=110, facecolor=NIGHT)

@@ -7,8 +7,9 @@ writes experiments/results/following.json. A sea that moves is seen on all days 
 every observation of another day is where the network looks. Where is the centre of that look, on
 the way from the place (0) to where the same water is on that day (1)?
 
-One number for each day, over all windows: the least squares of look = share * displacement. The
-first guess of the same network, which knows distances only, must have 0.
+One number for each day, over all windows: the least squares of look = share * displacement, and
+its 95 % interval (whole seas are drawn again). The first guess of the same network, which knows
+distances only, must have 0.
 """
 
 import argparse
@@ -52,12 +53,18 @@ def look(estimator, anomaly, seen, asked):
     return looks, [m.detach() for m in estimate[::-1]]
 
 
-def share(gradient, way):
-    """(T,) on each day, of the way from the place to the water, of which `look` is the centre."""
+def share(gradient, way, draws=2000):
+    """(T,) on each day, of the way from the place to the water, of which `look` is the centre; and
+    the ends of its interval (2, T)."""
     cells = torch.arange(SIZE) - MIDDLE
     where = torch.stack(torch.meshgrid(cells, cells, indexing="ij"), -1).float()  # (H, W, 2)
-    along = torch.einsum("nthw,hwc,ntc->t", gradient, where, way)
-    return along / torch.einsum("nthw,ntc,ntc->t", gradient, way, way)
+    along = torch.einsum("nthw,hwc,ntc->nt", gradient, where, way)
+    whole = torch.einsum("nthw,ntc,ntc->nt", gradient, way, way)
+    # Windows of one sea are alike: (seas, T).
+    along, whole = (x.view(RUNS, -1, x.shape[1]).sum(1) for x in (along, whole))
+    drawn = torch.randint(RUNS, (draws, RUNS), generator=torch.Generator().manual_seed(SEED))
+    again = along[drawn].sum(1) / whole[drawn].sum(1)  # (draws, T)
+    return along.sum(0) / whole.sum(0), again.quantile(torch.tensor([0.025, 0.975]), 0)
 
 
 def main():
@@ -82,8 +89,10 @@ def main():
         row = {}
         for kind, key in ((0, "first guess"), (1, "map")):
             gradient = torch.cat(gradients[kind])
+            value, interval = share(gradient, way)
             row[key] = {
-                "share_of_the_way": [round(s, 4) for s in share(gradient, way).tolist()],
+                "share_of_the_way": [round(s, 4) for s in value.tolist()],
+                "interval": [[round(s, 4) for s in end] for end in interval.tolist()],
                 "weight_of_the_day": [
                     round(w, 5) for w in gradient.sum((2, 3)).mean(0).tolist()
                 ],
