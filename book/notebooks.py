@@ -161,7 +161,8 @@ def fill_shared_cells(notebook, path):
     notebook.cells = [cell for cell in notebook.cells if "links" not in tags(cell)]
     links = nbformat.v4.new_markdown_cell(links_source(path), metadata={"tags": ["links"]})
     notebook.cells.insert(1, links)
-    for number, cell in enumerate(notebook.cells, start=1):
+    own = [cell for cell in notebook.cells if "caption" not in tags(cell)]  # see figures.py
+    for number, cell in enumerate(own, start=1):
         cell.id = f"cell-{number:03d}"  # stable, so that a rerun changes no id
         cell.metadata.pop("lines_to_next_cell", None)
         if "check" in tags(cell) and "hide-input" not in tags(cell):  # it tells what is expected

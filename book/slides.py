@@ -13,6 +13,7 @@ import re
 import sys
 from pathlib import Path
 
+import figures
 import nbformat
 import notebooks
 from markdown_it import MarkdownIt
@@ -24,6 +25,7 @@ GLANCE = 260  # characters of text
 LINES = 22  # of code or of text on one slide; more stays in the notebook
 SKIPPED = ("Objectives", "Prerequisites", "Time and machine", "Setup", "References")
 DRAWING = re.compile(r"!\[([^\]]*)\]\(([^)]+)\)")
+CITED = re.compile(r"\[(Figure [\d.]+)\]\([^)]*\)")  # a slide has no such place to go to
 FORMULA = {"inline": r"\({}\)", "block": r"\[{}\]"}
 SHAPES = {".svg": "svg+xml", ".png": "png", ".webp": "webp"}
 
@@ -39,11 +41,13 @@ def slides_of(path: Path) -> tuple[str, list[str]]:
     """The title of a chapter, and its slides as HTML."""
     notebook = nbformat.read(path, as_version=4)
     title, heading, slides, skip = "", "", [], False
+    numbered = figures.shown(notebook)
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
-            if "links" in notebooks.tags(cell):
+            if {"links", figures.TAG} & set(notebooks.tags(cell)):
                 continue
-            for part in re.split(r"^(?=#{1,3} )", cell.source, flags=re.M):
+            text = CITED.sub(r"\1", cell.source)
+            for part in re.split(r"^(?=#{1,3} )", text, flags=re.M):
                 found = re.match(r"(#{1,3}) (.+)\n*", part)
                 if found:
                     part, heading = part[found.end() :], found[2]
@@ -53,7 +57,7 @@ def slides_of(path: Path) -> tuple[str, list[str]]:
         elif not skip and not {"setup", "live", "remove-cell", "check", "solution"} & set(
             notebooks.tags(cell)
         ):
-            slides += of_code(heading, cell)
+            slides += of_code(heading, cell, numbered)
     return title, slides
 
 
@@ -106,17 +110,20 @@ def embedded(alt: str, data: str) -> str:
     return f'<img alt="{html.escape(alt)}" src="data:image/{data}">'
 
 
-def of_code(heading: str, cell) -> list[str]:
-    """Short code with what it prints, and each figure by itself."""
+def of_code(heading: str, cell, numbered: dict[str, str]) -> list[str]:
+    """Short code with what it prints, and each figure by itself, with its number."""
     hidden = {"hide-input", "hide-cell"} & set(notebooks.tags(cell))
     kind = "answer" if "hide-output" in notebooks.tags(cell) else ""
     made, printed = [], ""
     for output in cell.outputs:
         data = output.get("data", {})
         if "image/png" in data:
-            alt = cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
+            meta = cell.metadata.get("mystnb", {})
+            alt = meta.get("image", {}).get("alt", "")
             image = embedded(alt, f"png;base64,{data['image/png']}")
-            made.append(slide(heading, image, alt, f"drawing {kind}"))
+            number = numbered.get(meta.get("figure", {}).get("name"))
+            named = f"{heading}: Figure {number}" if number else heading
+            made.append(slide(named, image, alt, f"drawing {kind}"))
         elif output.output_type == "stream" and output.text.count("\n") <= LINES:
             printed += f"<pre class='out'>{html.escape(output.text.rstrip())}</pre>"
     code = f"<pre>{html.escape(cell.source)}</pre>"

@@ -36,7 +36,7 @@ def find_coordinate(ds: xr.Dataset, sst: xr.DataArray, kind: str, where: str) ->
     if kind == "time" and not usable:
         usable = [k for k in found if ds[k].size == 1 and ds[k].ndim <= 1]
     if usable:
-        rank = {k: (k not in sst.dims, ranks[k]) for k in usable}
+        rank = {k: (are_row_numbers(ds[k]), k not in sst.dims, ranks[k]) for k in usable}
         best = [str(k) for k in usable if rank[k] == min(rank.values())]
         if not all(_same(ds[best[0]].variable, ds[k].variable) for k in best):
             raise ValueError(
@@ -53,9 +53,28 @@ def find_coordinate(ds: xr.Dataset, sst: xr.DataArray, kind: str, where: str) ->
         )
     raise ValueError(
         f"{where}: variable {sst.name!r} {sst.dims} has no {kind} coordinate among "
-        f"{', '.join(map(str, ds.variables))}; rename the right one to {kind[:3]!r} and pass the "
-        "Dataset"
+        f"{', '.join(map(str, ds.variables))}; rename the right one to {kind[:3]!r}, or "
+        f"give it one, ds.assign_coords({kind[:3]}=...), and pass the Dataset"
     )
+
+
+def are_row_numbers(coordinate: xr.DataArray) -> bool:
+    """0, 1, 2, ... without a unit or a standard_name: the index of a row, no place."""
+    values = coordinate.values
+    if values.dtype.kind not in "iu" or values.size < 2 or values.ndim != 1:
+        return False
+    counted = values[0] in (0, 1) and (np.diff(values.astype(int)) == 1).all()
+    return bool(counted and not {"units", "standard_name", "axis"} & set(coordinate.attrs))
+
+
+def refuse_row_numbers(ds: xr.Dataset, names: dict, where: str) -> None:
+    lat, lon = ds[names["latitude"]], ds[names["longitude"]]
+    if are_row_numbers(lat) and are_row_numbers(lon):
+        raise ValueError(
+            f"{where}: {lat.name!r} and {lon.name!r} number rows and columns ({lat.values[0]}.."
+            f"{lat.values[-1]}, {lon.values[0]}..{lon.values[-1]}, no unit); give them degrees, "
+            f"ds.assign_coords({lat.name}=..., {lon.name}=...), and pass the Dataset"
+        )
 
 
 def unrolled(ds: xr.Dataset, sst: xr.DataArray) -> xr.Dataset:

@@ -22,16 +22,18 @@ from sst_tutorial.axes import (
     find_coordinate,
     refuse_a_list_of_points,
     refuse_other_grids,
+    refuse_row_numbers,
     unrolled,
 )
 from sst_tutorial.plausible import COLDEST, HOTTEST, KELVIN, guarded, without_codes  # noqa: F401
 from sst_tutorial.quality import Rule, advised, find_error, find_quality
 from sst_tutorial.quantity import Quantity
-from sst_tutorial.sea_mask import find_mask, ocean_of
+from sst_tutorial.sea_mask import find_mask, ocean_of, tell_of_land
 from sst_tutorial.units import decoded, in_valid_range, packing_of, thinned, unit_of
 from sst_tutorial.variables import NotHere, find_companion, find_sst
 
 VERTICAL_OR_ENSEMBLE = re.compile(r"lev|depth|height|^z|^k$|member|ensemble|realiz|number|^n?ens")
+LEVELS = re.compile(r"lev|depth|height|^z|^k$|^s_|sigma|pres")
 # Axes of which each slice is one more view of the same day: versions, overpasses, sensors.
 VIEWS = re.compile(r"expver|pass|orbit|node|swath|sensor|platform|satellit|view|version|daynight")
 KEPT_ATTRIBUTES = ("title", "institution", "source", "references", "license", "product_version")
@@ -124,6 +126,8 @@ def open_sst(
     joined = _one_field_per_day(joined)
     ocean, own = ocean_of(masks, joined["sst"], complete=first.own)
     joined = joined.where(ocean) if own else joined
+    if joined["sst"].chunks is None:
+        tell_of_land(joined["sst"])
     return _labelled(joined, ocean, first, opened[0][1].attrs, transform)
 
 
@@ -202,6 +206,7 @@ def _read(ds: xr.Dataset, sst: xr.DataArray, where: str, asked: dict) -> _Part:
     ds = unrolled(ds, sst)
     axes = {kind: find_coordinate(ds, sst, kind, where) for kind in KINDS}
     refuse_a_list_of_points(ds, sst, axes, where)
+    refuse_row_numbers(ds, axes, where)
     own = files.is_own_output(ds)
     start, end, dated = _times(ds, sst, axes, where, asked["date"], own)
     grid = [ds[axes["latitude"]].dims[0], ds[axes["longitude"]].dims[0]]
@@ -273,10 +278,11 @@ def _three_axes(fields: dict, axes: dict, raw: xr.Dataset, where: str) -> dict:
     others = [d for d in sst.dims if d not in dims and sst.sizes[d] > 1]
     for dim in others:
         if len(others) > 1 or not _are_views(sst, dim):
+            which, words = _one_of(dim, raw)
             raise ValueError(
                 f"{where}: variable {sst.name!r} has the axis {dim!r} of length "
                 f"{sst.sizes[dim]} beside time, lat and lon; choose one of it, "
-                f"ds.isel({{{dim!r}: 0}}), and pass the Dataset"
+                f"ds.isel({{{dim!r}: {which}}}){words}, and pass the Dataset"
             )
         warnings.warn(
             f"{where}: of the {sst.sizes[dim]} along {dim!r} the first that is not missing is "
@@ -294,6 +300,18 @@ def _three_axes(fields: dict, axes: dict, raw: xr.Dataset, where: str) -> dict:
             field = field.expand_dims(time=tidy["sst"].sizes["time"] if tidy else 1)
         tidy[role] = field.transpose("time", "lat", "lon")  # (T, H, W)
     return tidy
+
+
+def _one_of(dim: str, ds: xr.Dataset) -> tuple[int, str]:
+    """An index along an axis to name as an example: of levels the one nearest the surface."""
+    if not LEVELS.search(dim.lower()):
+        return 0, ""
+    if dim not in ds.variables or ds[dim].dtype.kind not in "iuf":
+        return 0, " (or -1: whichever end is the surface)"
+    pressure = re.search(r"pa$|bar$", str(ds[dim].attrs.get("units", "")), re.I)
+    height = ds[dim].values if pressure else -np.abs(ds[dim].values.astype(float))
+    k = int(np.argmax(height))
+    return k, f" (at {ds[dim].values[k]:g}, nearest the surface)"
 
 
 def _are_views(sst: xr.DataArray, dim: str) -> bool:
@@ -335,6 +353,12 @@ def _times(ds: xr.Dataset, sst: xr.DataArray, axes: dict, where: str, date, own:
             )
         return np.array([stamp]), np.array([stamp]), None
     if name is not None:
+        if "climatology" in ds[name].attrs:
+            warnings.warn(
+                f"{where}: its time {name!r} is climatological, means of many years are taken for "
+                "daily maps; they can serve as the climatology beside observations",
+                stacklevel=4,
+            )
         stamps = days.moments(ds[name].variable, name, where)
         bounds = None if own else days.covered(ds, name, where)
         return (*(bounds or (stamps, stamps)), None)

@@ -21,6 +21,7 @@ TIME_UNITS = re.compile(
 LONGEST = 1.75  # days that a daily map may cover: swaths begin and end in the days beside
 _DATENUM_1970 = 719_529  # Matlab's number of 1970-01-01
 _JULIAN_1970 = 2_440_587.5
+_MODIFIED_1970 = 40_587  # of Julian days from 1858-11-17
 
 
 def moments(time: xr.Variable, name: str, where: str) -> np.ndarray:
@@ -30,6 +31,12 @@ def moments(time: xr.Variable, name: str, where: str) -> np.ndarray:
         try:
             values = xr.CFTimeIndex(values).to_datetimeindex(unsafe=True, time_unit="ns").values
         except (TypeError, ValueError) as error:
+            if values.flat[0].year < 1678:  # before datetime64[ns] begins
+                raise ValueError(
+                    f"{where}: time {name!r} begins in the year {values.flat[0].year}: a "
+                    "climatology, no observations, or an origin that is wrong; give each field its "
+                    "own date"
+                ) from None
             raise ValueError(
                 f"{where}: time {name!r} holds dates that do not exist ({error}); convert "
                 "its calendar first, ds.convert_calendar('standard', align_on='date')"
@@ -56,12 +63,19 @@ def _decoded(time: xr.Variable, name: str, where: str) -> np.ndarray:
         return time.values
     low = re.sub(r"\s+", " ", units.lower())
     raw = time.values.astype(float)
+    if re.fullmatch(r"(modified julian (day|date)s?|mjd)\b.*", low) and " since " not in low:
+        return _since_1970(raw - _MODIFIED_1970)
+    if re.fullmatch(r"unix.*|(seconds|secs?|s) since (the )?(unix )?epoch", low):
+        return _since_1970(raw / 86_400)
     if "datenum" in low or re.match(r"days? since 0+-0+-0+", low):
         return _since_1970(raw - _DATENUM_1970)
     # Whatever the calendar calls the origin, days since -4712 (or 4713 BC) are Julian days.
     is_julian = "julian" in low or re.match(r"days? since -471[23]-", low)
     if is_julian and np.nanmin(raw, initial=np.inf) > 2e6:
         return _since_1970(raw - _JULIAN_1970)
+    if low == "" or re.fullmatch(r"y{4}-?(m{2}-?d{2}|d{3})[t ]?(h{2}:?)?(m{2}:?)?(s{2})?", low):
+        if (raw == raw // 1).all():
+            return _from_digits(time, name, where)
     if "%y%m%d" in low or low in ("yyyymmdd", ""):
         date = pd.to_datetime(pd.Series(raw.ravel() // 1).astype("Int64").astype(str), "coerce")
         return date.to_numpy("datetime64[ns]") + ((raw % 1) * 86_400e9).astype("timedelta64[ns]")
@@ -70,6 +84,12 @@ def _decoded(time: xr.Variable, name: str, where: str) -> np.ndarray:
             f"{where}: time {name!r} is in {units!r}: days from year 0 are counted in more than "
             "one way; convert it (Matlab's datenum minus 719529 is 'days since 1970-01-01') and "
             "pass the Dataset"
+        )
+    origin = re.search(r" since (\d{1,2})[-/.](\d{1,2})[-/.](\d{4})(?!\d)", low)
+    if origin and origin[1] != origin[2]:
+        raise ValueError(
+            f"{where}: time {name!r} is in {units!r}, whose day and month can be read in two ways; "
+            "write the year first and pass the Dataset"
         )
     months = re.fullmatch(r"months? since (.+)", low)
     if months:
@@ -91,11 +111,21 @@ def _decoded(time: xr.Variable, name: str, where: str) -> np.ndarray:
 def _are_dates(values: np.ndarray) -> bool:
     """Whole numbers such as 20160301: no count of days or seconds has months and days in it."""
     values = np.atleast_1d(values)
-    if values.dtype.kind not in "iu" or not ((values > 19000101) & (values < 21000101)).all():
-        return False
-    return bool(
-        pd.to_datetime(pd.Series(values.ravel()).astype(str), errors="coerce").notna().all()
-    )
+    whole = values.dtype.kind in "iu" or bool((values == values // 1).all())
+    return whole and values.size > 0 and None not in _dates(values)
+
+
+def _dates(values: np.ndarray) -> list:
+    """Each of whole numbers 2016061, 20160301, 2016030112, ... as a stamp, or None."""
+    words = [str(int(v)) if np.isfinite(v) else "" for v in values.ravel()]
+    return [stamp_of(w) if re.fullmatch(r"(19|20)\d{5,12}", w) else None for w in words]
+
+
+def _from_digits(time: xr.Variable, name: str, where: str) -> np.ndarray:
+    stamps = _dates(np.atleast_1d(time.values))
+    if None in stamps:
+        raise ValueError(f"{where}: time {name!r} holds numbers that are no dates: {time.values}")
+    return np.array(stamps)
 
 
 def _from_text(time: xr.Variable) -> np.ndarray:
@@ -197,8 +227,11 @@ def from_attributes(ds: xr.Dataset, where: str):
 
 def stamp_of(text) -> np.datetime64 | None:
     """A date of one of the unmistakable spellings, else None."""
-    text = str(text).strip()
-    iso = r"\d{4}-\d{1,2}-\d{1,2}([T ].*)?|\d{8}([T ]?\d{6}.*)?|\d{1,2}-[A-Za-z]{3}-\d{4}.*"
+    text = re.sub(r"^(\d{4})([/.])(\d{1,2})\2(\d{1,2})(?!\d)", r"\1-\3-\4", str(text).strip())
+    text = re.sub(r"^([\d-]{8,10})_(?=\d\d:)", r"\1 ", text)  # as WRF writes it
+    text = re.sub(r"^((?:19|20)\d{6})(\d\d)(\d\d)?$", r"\1T\2\g<3>", text)
+    iso = r"\d{4}-\d{1,2}-\d{1,2}([T ].*)?|\d{8}(T\d\d(\d\d)?)?|\d{8}([T ]?\d{6}.*)?"
+    iso += r"|\d{1,2}[- ][A-Za-z]{3,9}[- ]\d{4}.*|([A-Za-z]{3} )?[A-Za-z]{3,9} +\d{1,2},? .*\d{4}"
     if re.fullmatch(r"\d{4}-?\d{3}(T.*)?", text):  # day of the year
         year, day, clock = re.fullmatch(r"(\d{4})-?(\d{3})(T.*)?", text).groups()
         text = f"{pd.Timestamp(f'{year}-01-01') + pd.Timedelta(days=int(day) - 1):%Y-%m-%d}" + (

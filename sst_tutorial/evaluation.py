@@ -329,13 +329,14 @@ def _spectrum(spectra):
 # ---------------------------------------------------------------- all of it
 
 
-def evaluate(methods, groups=None, months="smooth", validation=False, daily=False):
+def evaluate(methods, groups=None, months="smooth", validation=False, daily=False, opening=None):
     """Score `methods` on every group of one exam.
 
     methods: dict name -> predict, as for `score_months`. groups: some of the exam's, None = all
     that ask such a question.
     months: a name of `exams.EXAMS`. validation: the exam's twin, for choices, instead of the exam.
-    daily: the questions for a day, instead of those for the month.
+    daily: the questions for a day, instead of those for the month. opening: called once, when the
+    questions are there and before the first is asked.
     Returns {"months", "version", "seed", "validation", "question", "threads", "regimes":
     {group: {"n_months", "methods": ...}}}.
     """
@@ -361,6 +362,8 @@ def evaluate(methods, groups=None, months="smooth", validation=False, daily=Fals
             continue
         if question not in asked:
             raise ValueError(f"{months}, {group} asks for no {question}; it has {', '.join(asked)}")
+        if opening is not None and not scored["regimes"]:
+            opening()
         scored["regimes"][group] = {
             "n_months": len(asked[question]),
             "methods": score_months(methods, asked[question], exam.block),

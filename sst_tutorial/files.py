@@ -10,6 +10,7 @@ import re
 import warnings
 from pathlib import Path
 
+import numpy as np
 import xarray as xr
 
 from sst_tutorial._extras import need
@@ -22,6 +23,10 @@ _PACKED = (".gz", ".bz2", ".xz", ".zip", ".z", ".tar", ".tgz", ".zst")
 
 def open_all(path) -> list[tuple[str, xr.Dataset]]:
     """Name and Dataset, as on disk, of whatever the user passed as `path`; own outputs left out."""
+    return [(name, _with_plain_words(ds)) for name, ds in _opened(path)]
+
+
+def _opened(path) -> list[tuple[str, xr.Dataset]]:
     if isinstance(path, xr.Dataset):
         return [("the Dataset", path)]
     if are_datasets(path):
@@ -40,6 +45,21 @@ def open_all(path) -> list[tuple[str, xr.Dataset]]:
     if foreign:
         left_out(foreign, "no NetCDF in it")
     return _without_own(opened)
+
+
+def _with_plain_words(ds: xr.Dataset) -> xr.Dataset:
+    """`ds` with text attributes as str, where a library wrote bytes or a list of one of them."""
+
+    def plain(value):
+        if isinstance(value, (list, tuple, np.ndarray)) and np.size(value) == 1:
+            inside = np.ravel(value)[0]
+            value = inside if isinstance(inside, (str, bytes)) else value
+        return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+
+    ds = ds.copy()
+    for holder in (ds, *ds.variables.values()):
+        holder.attrs = {k: plain(v) for k, v in holder.attrs.items()}
+    return ds
 
 
 def are_datasets(path) -> bool:
@@ -164,15 +184,30 @@ def _with_its_group(ds: xr.Dataset, file: Path) -> xr.Dataset:
             f"xarray.open_dataset({str(file)!r}, group={held[0]!r}), and pass the Dataset"
         )
     inside = groups[held[0]]
-    for name, above in groups.items():  # coordinates may lie in the groups around it
-        if held[0].startswith(name.rstrip("/") + "/") and name != held[0]:
-            inside = inside.assign({k: v for k, v in above.variables.items() if k not in inside})
-            inside = inside.assign_attrs(above.attrs | inside.attrs)
+    for name, other in groups.items():  # coordinates may lie in the groups around or beside it
+        around = held[0].startswith(name.rstrip("/") + "/")
+        if name != held[0] and (around or _COORDINATE.search(" ".join(map(str, other.variables)))):
+            fits = {k: v for k, v in other.variables.items() if k not in inside}
+            fits = {k: v for k, v in fits.items() if _fits(v, inside)}
+            inside = inside.assign(fits).assign_attrs(other.attrs | inside.attrs)
     return inside
 
 
+_COORDINATE = re.compile(r"\b(lat|lon|time)", re.I)
+
+
+def _fits(variable: xr.Variable, ds: xr.Dataset) -> bool:
+    return all(ds.sizes.get(d, n) == n for d, n in variable.sizes.items())
+
+
 def _has_field(ds: xr.Dataset) -> bool:
-    return any(v.ndim >= 2 and v.dtype.kind in "fiu" for v in ds.data_vars.values())
+    """Is there anything in it that could be mapped, coordinates written on two axes apart?"""
+    return any(
+        v.ndim >= 2
+        and v.dtype.kind in "fiu"
+        and not re.match(r"(lat|long?)(itude)?s?$", str(k), re.I)
+        for k, v in ds.data_vars.items()
+    )
 
 
 def _without_own(opened: list) -> list:

@@ -102,13 +102,7 @@ def fine_tune(
     Raises ValueError for weights that have no days, a file that is too short or complete, unknown
     settings, and a training that runs away.
     """
-    unknown = sorted(set(changes) - set(CHANGEABLE))
-    if unknown:
-        raise ValueError(f"{unknown[0]!r} is no setting of fine_tune; known are {CHANGEABLE}")
-    if learn not in LEARN:
-        raise ValueError(f"learn={learn!r}, choose one of {', '.join(map(repr, LEARN))}")
-    settings = replace(DEFAULTS, start=str(start), data=data, lr=LEARN[learn])
-    settings = changed(settings, **changes)
+    settings = _settings(start, data, learn, changes)
     path = find_weights(start)
     estimator = load_weights(start)
     _check_days(str(start), estimator, path.stem)
@@ -136,21 +130,37 @@ def fine_tune(
 
     scores = judge(daily, model={BEFORE: before, AFTER: best}, period=(parts["judge"][0], None))
     scores |= {"learn": learn, **_gains(scores)}
+    found = {"learn": learn, "parts": parts, "start": read_metadata(path)["sha256"]}
+    numbers = sum(p.numel() for p in learning)
+    _leave(out, settings, command, best, path, scores, found, state, numbers)
+    return best, scores
+
+
+def _settings(start, data, learn: str, changes: dict) -> Settings:
+    """Of the run; ValueError for what is unknown."""
+    unknown = sorted(set(changes) - set(CHANGEABLE))
+    if unknown:
+        raise ValueError(f"{unknown[0]!r} is no setting of fine_tune; known are {CHANGEABLE}")
+    if learn not in LEARN:
+        raise ValueError(f"learn={learn!r}, choose one of {', '.join(map(repr, LEARN))}")
+    return changed(replace(DEFAULTS, start=str(start), data=data, lr=LEARN[learn]), **changes)
+
+
+def _leave(out: Path, settings, command, best, path, scores, found, state, numbers) -> None:
+    """Weights, scores and the record; path: of the weights at the start, found: about the run,
+    numbers: how many parameters learned."""
     config = read_metadata(path)["config"]
+    about = {"command": command, "settings": as_dict(settings), "learn": found["learn"]}
+    about |= {"parts": found["parts"], "start_sha256": found["start"]}
     slots = config["first_guess"], config["network"]
-    about = {"command": command, "settings": as_dict(settings), "learn": learn}
-    about |= {"parts": parts, "start_sha256": read_metadata(path)["sha256"]}
     save_weights(out / "weights.safetensors", best, *slots, about)
     write_results(scores, out / "scores.json")
     rmse = {name: row["rmse"] for name, row in scores["methods"].items()}
-    numbers = sum(p.numel() for p in learning)
     write_record(
-        out, settings, command, fine_tuning=True, learn=learn, parts=parts, steps=state["step"],
-        kept_step=state["kept"], start=about["start_sha256"], seconds=state["seconds"],
-        parameters_that_learn=numbers,
+        out, settings, command, fine_tuning=True, **found, steps=state["step"],
+        kept_step=state["kept"], seconds=state["seconds"], parameters_that_learn=numbers,
         validation={"before": state["before"], "after": state["best"]}, judged=rmse, done=True,
     )  # fmt: skip
-    return best, scores
 
 
 # ---------------------------------------------------------------- the parts of the file

@@ -268,12 +268,13 @@ class SuccessiveCorrections(nn.Module):
         analysis, increments, counts = torch.zeros_like(x), [], []
         if error is not None:
             error = F.pad(error.to(x.dtype), (0, 0, 0, 0, 0, spare))
-            told = _borne_out(x, seen, error)  # (B, T, H, W), (B, 1, 1, 1)
+            number = seen.sum((1, 2, 3), keepdim=True).clamp_min(1.0)  # (B, 1, 1, 1)
+            told = number, *_borne_out(x, seen, error)
         for i in range(len(cells)):
             misfit = (x - analysis) * seen
             fields = [misfit, seen]
             if error is not None:
-                trust = _trust(misfit, seen, *told)
+                trust = _trust(misfit, *told)
                 fields = [misfit * trust, seen, seen * trust]
             kinds = len(fields)
             both = torch.stack(fields, 1)  # (B, 2 or 3, T, H, W)
@@ -332,14 +333,13 @@ def _beside(x, square, known, axis: int) -> list[Tensor]:
     return [field.flatten(1) for field in fields]
 
 
-def _trust(misfit: Tensor, seen: Tensor, excess: Tensor, mean: Tensor) -> Tensor:
+def _trust(misfit: Tensor, number: Tensor, excess: Tensor, mean: Tensor) -> Tensor:
     """Weight (B, T, H, W) of each observation in a correction, 1 where nobody tells its error.
 
     Of what is left to explain, the part that is no noise is the same for all of them: a wide
     correction, which explains much, trusts all alike, a narrow one tells them apart. Arguments: the
-    misfit, and what `_borne_out` returns.
+    misfit, the number of observations (B, 1, 1, 1), and what `_borne_out` returns.
     """
-    number = seen.sum((1, 2, 3), keepdim=True).clamp_min(1.0)
     variance = misfit.square().sum((1, 2, 3), keepdim=True) / number
     variance = torch.maximum(variance, mean) + 1e-8
     return (variance / (variance + excess)).clamp(LEAST_TRUST, MOST_TRUST)

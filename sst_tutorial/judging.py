@@ -430,11 +430,38 @@ def judge(daily, methods=None, model=None, draws=DRAWS, seed=0, period=None, fil
         chosen |= {name: _of_maps(maps) for name, maps in filled.items()}
     daily = _opened(daily)
     series, well_seen, (first, last) = _judged_part(daily, period)
-    sst, ocean, times = series.left, series.ocean, series.times
+    facts, answers, seconds, left_out = _ask_all(chosen, series, well_seen, draws, seed)
+    for name in filled or ():
+        _refuse_copies(answers[name][0] - facts["truth"], facts["truth"], name)
+    rows = {
+        name: _row(np.concatenate(answers[name]) - facts["truth"], facts) | {"seconds": s}
+        for name, s in ((name, seconds[name]) for name in chosen if name not in left_out)
+    }
+    if not rows:
+        raise ValueError(f"no method has an answer: {'; '.join(left_out.values())}")
+    units = daily["sst"].attrs.get("units", "1") if "variable" in daily.attrs else "K"
+    times = series.times
+    results = {
+        "file": _about(series.left, series.ocean, times, daily),
+        "period": [str(max(first, times[0]).date()), str(min(last, times[-1]).date())],
+        "units": units,
+        "withheld": _about_withheld(series, facts, draws, seed),
+        "methods": rows,
+        "left_out": left_out,
+    }
+    results |= _compared(rows, results["withheld"]["by_day"]["observations"], units)
+    results["figure_alt"] = _in_words(results)
+    return results
+
+
+def _ask_all(chosen: dict, series, well_seen, draws: int, seed: int) -> tuple:
+    """(facts of all judged cells, answers of each method by draw, its seconds, {name: why} of
+    those that left themselves out)."""
     rng = np.random.default_rng(seed)
     found, answers, seconds, left_out = [], {name: [] for name in chosen}, {}, {}
     for draw in range(draws):
-        left, withheld = under_other_skies(sst, ocean, sky_of(well_seen, draw, rng))
+        sky = sky_of(well_seen, draw, rng)
+        left, withheld = under_other_skies(series.left, series.ocean, sky)
         asked = _asked_of(withheld, rng)
         if not len(asked):
             continue
@@ -453,26 +480,7 @@ def judge(daily, methods=None, model=None, draws=DRAWS, seed=0, period=None, fil
             "of another day hide; a complete file needs no judge, see `evaluate`"
         )
     facts = {key: np.concatenate([f[key] for f in found]) for key in found[0]}
-    for name in filled or ():
-        _refuse_copies(answers[name][0] - facts["truth"], facts["truth"], name)
-    rows = {
-        name: _row(np.concatenate(answers[name]) - facts["truth"], facts) | {"seconds": s}
-        for name, s in ((name, seconds[name]) for name in chosen if name not in left_out)
-    }
-    if not rows:
-        raise ValueError(f"no method has an answer: {'; '.join(left_out.values())}")
-    units = daily["sst"].attrs.get("units", "1") if "variable" in daily.attrs else "K"
-    results = {
-        "file": _about(sst, ocean, times, daily),
-        "period": [str(max(first, times[0]).date()), str(min(last, times[-1]).date())],
-        "units": units,
-        "withheld": _about_withheld(series, facts, draws, seed),
-        "methods": rows,
-        "left_out": left_out,
-    }
-    results |= _compared(rows, results["withheld"]["by_day"]["observations"], units)
-    results["figure_alt"] = _in_words(results)
-    return results
+    return facts, answers, seconds, left_out
 
 
 def _facts(question, withheld) -> dict:

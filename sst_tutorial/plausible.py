@@ -36,6 +36,7 @@ _MILD = (  # west, east, south, north of northern seas that no continent cools
     (20, 36.5, 30, 40),  # ... and of the Aegean
     (-160, -122, 20, 60),  # the eastern Pacific
 )
+_ROUNDING = 1e-4  # degC; a code may leave unpacking and K - 273.15 as values this far apart
 _PACKINGS = ((0.01, KELVIN), (0.01, 0.0), (0.001, KELVIN), (0.001, 293.15), (0.001, 20.0))
 
 
@@ -85,7 +86,9 @@ def guarded(
         warnings.warn(f"{origin} holds no observation; its unit was not checked", stacklevel=4)
         return sst
     sst, sample = _without_codes(sst, sample, origin, stored)
+    sst, sample = _without_daily_fills(sst, sample, origin, stored)
     _refuse_another_scale(sample, origin, read_as, packing)
+    _refuse_wrapped_integers(sample, origin, packing[0], stored)
     values = sample.values[~np.isnan(sample.values)]
     inside = (values >= COLDEST) & (values <= HOTTEST)
     if sst.chunks is None and inside.all():
@@ -118,6 +121,7 @@ def guarded_tidy(daily: xr.Dataset) -> xr.Dataset:
     if not np.isfinite(sample.values).any():
         return daily
     kept, sample = _without_codes(sst, sample, "sst", 0.0)
+    kept, sample = _without_daily_fills(kept, sample, "sst", 0.0)
     _refuse_another_scale(sample, "sst", "degC", (1.0, 0.0))
     return daily if kept is sst else daily.assign(sst=kept.assign_attrs(sst.attrs))
 
@@ -156,11 +160,15 @@ def _without_codes(sst, sample, origin, stored, temperature=True):
             "cloud, which becomes NaN",
             stacklevel=5,
         )
-    return sst.where(~sst.isin(codes)), sample.where(~sample.isin(codes))
+    near = _ROUNDING if temperature else 0.0
+    return tuple(
+        x.where(~np.logical_or.reduce([abs(x - c) <= near for c in codes])) for x in (sst, sample)
+    )
 
 
 def _codes(values: np.ndarray, temperature: bool) -> tuple[list, list]:
     """Exact values of (T, H, W) that are fills, and the share of each."""
+    values = _rounded(values) if temperature else values
     distinct, counts = np.unique(values[np.isfinite(values)], return_counts=True)
     total = counts.sum()
     often = np.argsort(counts)[::-1][:5]
@@ -176,7 +184,33 @@ def _codes(values: np.ndarray, temperature: bool) -> tuple[list, list]:
         values = np.where(values == code, np.nan, values)
         often = [k - (k > found) for k in often if k != found]
         distinct, counts = np.delete(distinct, found), np.delete(counts, found)
+    island = _island(distinct) if temperature else np.zeros(distinct.size, bool)
+    if counts[island].sum() >= max(30, 5e-4 * total):
+        several = distinct[island]
+        values = np.where(np.isin(values, several), several[0], values)
+        few, number = np.unique(values[np.isfinite(values)], return_counts=True)
+        if _is_code(values, few, number, int(few.searchsorted(several[0])), temperature):
+            codes += list(several)
+            shares += list(counts[island] / total)
     return codes, shares
+
+
+def _rounded(values: np.ndarray) -> np.ndarray:
+    small = np.abs(values) < 1000
+    return np.where(small, np.where(small, values, 0).round(4), values)
+
+
+def _island(distinct: np.ndarray) -> np.ndarray:
+    """Which of `distinct` (N,), sorted, are up to six values side by side, far from all others:
+    the codes 251 .. 255 of a byte."""
+    ends = np.flatnonzero(np.diff(distinct) >= 4) + 1
+    for inside in np.split(np.arange(distinct.size), ends):
+        rest = np.delete(distinct, inside)
+        if 1 < inside.size <= 6 and rest.size >= 8:
+            gap = np.abs(rest[:, None] - distinct[inside]).min()
+            if gap >= 5 * np.diff(rest).max():
+                return np.isin(distinct, distinct[inside])
+    return np.zeros(distinct.size, bool)
 
 
 def _is_code(values, distinct, counts, k, temperature) -> bool:
@@ -217,7 +251,72 @@ def _steps(values: np.ndarray, code) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate(across), np.concatenate(elsewhere)
 
 
+def _without_daily_fills(sst, sample, origin, stored):
+    """Both without the values that fill the gaps of a day, another each day (its mean).
+
+    They are known on half of the days or more, and not where all days share one: ice on a lake.
+    """
+    fills = np.array([_daily_fill(field) for field in sample.values])  # (T,)
+    known = np.isfinite(fills)
+    some = np.isfinite(sample.values).any((1, 2)).sum()
+    if known.sum() < max(3, some / 2) or np.unique(fills[known]).size < known.sum() / 2:
+        return sst, sample
+    first = known.argmax()
+    warnings.warn(
+        f"{origin}: on {known.sum()} of {some} days one exact value, another each day "
+        f"({fills[first] + stored:.6g} on {str(sample['time'].values[first])[:10]}), fills many "
+        "cells: gaps that were filled with a mean, which become NaN",
+        stacklevel=4,
+    )
+
+    def emptied(fields):  # (..., H, W)
+        flat = fields.reshape(-1, *fields.shape[-2:])
+        gone = np.array([_rounded(f) == _daily_fill(f) for f in flat]).reshape(fields.shape)
+        return np.where(gone, np.nan, fields)
+
+    grid = ["lat", "lon"]
+    whole = sst if sst.chunks is None else sst.chunk(dict.fromkeys(grid, -1))
+    out = xr.apply_ufunc(
+        emptied, whole, input_core_dims=[grid], output_core_dims=[grid], dask="parallelized",
+        output_dtypes=[sst.dtype], keep_attrs=True,
+    )  # fmt: skip
+    return out, sample.copy(data=emptied(sample.values))
+
+
+def _daily_fill(field: np.ndarray) -> float:
+    """The value of (H, W) that a twentieth or more of its cells share, 20 times as many as any
+    other value; NaN if there is none, or hardly another value."""
+    distinct, counts = np.unique(_rounded(field[np.isfinite(field)]), return_counts=True)
+    if distinct.size < 9:
+        return np.nan
+    most, total = counts.max(), counts.sum()
+    others = np.delete(counts, counts.argmax())
+    enough = most >= max(30, 0.05 * total) and total - most >= 0.05 * total
+    return float(distinct[counts.argmax()]) if enough and most >= 20 * others.max() else np.nan
+
+
 # ---------------------------------------------------------------- another scale
+
+
+def _refuse_wrapped_integers(sample: xr.DataArray, origin, scale: float, stored: float) -> None:
+    """Integers without a sign that were read with one lose the upper half of their values."""
+    values = sample.values[np.isfinite(sample.values)]
+    outside = values[(values < COLDEST) | (values > HOTTEST)]
+    if scale == 1.0 or outside.size < 0.01 * values.size or np.unique(outside).size < 8:
+        return
+    low, high = (
+        np.percentile(values[(values >= COLDEST) & (values <= HOTTEST)], q) for q in (0, 100)
+    )
+    for bits in (8, 16):
+        for turn in (2.0**bits * scale, -(2.0**bits) * scale):
+            moved = outside + turn
+            if np.mean((moved >= low - 10) & (moved <= high + 10)) > 0.9:
+                raise ValueError(
+                    f"{origin}: {100 * outside.size / values.size:.0f} % of the values, such as "
+                    f"{outside[0] + stored:.6g}, become sea if 2**{bits} steps of its scale_factor "
+                    f"are {'added' if turn > 0 else 'taken away'}: its integers were read with the "
+                    f"wrong sign; set _Unsigned = {'true' if turn > 0 else 'false'!r} and pass it"
+                )
 
 
 def _refuse_another_scale(sample: xr.DataArray, origin, read_as, packing) -> None:

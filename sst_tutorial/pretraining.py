@@ -132,21 +132,14 @@ class MaskedAutoencoder(nn.Module):
         """x (B, 1, T, H, W) anomalies and missing, the same shape, bool -> the guessed pixels of
         the tokens asked for (B, A, Pt Ph Pw)."""
         marks = self.marks(x.shape)  # (M, D)
-        patches = _take(self.patches(x, missing), parts.kept)  # (B, K, 2 Pt Ph Pw)
-        weight = self.encoder.proj.weight.flatten(1)
-        tokens = self.encoder.norm(F.linear(patches, weight, self.encoder.proj.bias))
-        tokens = tokens + marks[parts.kept]  # (B, K, D)
+        patches = _take(self.encoder.patches(x, missing), parts.kept)  # (B, K, 2 Pt Ph Pw)
+        tokens = self.encoder.embed(patches) + marks[parts.kept]  # (B, K, D)
         absent = ~parts.kept_there
         tokens = self.transformer.enc(tokens, src_key_padding_mask=absent)
         asked = self.question + marks[parts.asked]  # (B, A, D)
         for layer in self.layers:
             asked = layer(asked, tokens, absent)
         return self.pixels(asked)
-
-    def patches(self, x: Tensor, missing: Tensor) -> Tensor:
-        """Pixels of every token and whether each was seen: (B, T'N, 2 Pt Ph Pw)."""
-        inside = torch.cat([x.masked_fill(missing, 0.0), (~missing).to(x.dtype)], 1)
-        return self.encoder._patches(inside)
 
     def marks(self, shape) -> Tensor:
         """Day and place of every token of maps of the shape (B, C, T, H, W): (T'N, D)."""
@@ -192,7 +185,7 @@ def _take(tokens: Tensor, index: Tensor) -> Tensor:
 def hidden_loss(model: MaskedAutoencoder, x: Tensor, missing: Tensor, parts: Parts) -> Tensor:
     """Mean square error, in units of x squared, at the observed pixels of the tokens asked for."""
     guess = model(x, missing, parts)  # (B, A, P)
-    truth, valid = _take(model.patches(x, missing), parts.asked).chunk(2, -1)  # (B, A, P)
+    truth, valid = _take(model.encoder.patches(x, missing), parts.asked).chunk(2, -1)  # (B, A, P)
     weight = valid * parts.asked_there[..., None]
     return ((guess - truth).square() * weight).sum() / weight.sum().clamp_min(1)
 

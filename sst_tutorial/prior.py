@@ -280,6 +280,12 @@ def on_the_same_grid(climatology, daily: xr.Dataset) -> xr.DataArray:
                 "make it on the same grid, or interpolate it with climatology.interp"
             )
     climatology = climatology.assign_coords(lat=daily["lat"], lon=daily["lon"])
+    _check_values(climatology, daily)
+    return climatology
+
+
+def _check_values(climatology: xr.DataArray, daily: xr.Dataset) -> None:
+    """ValueError for one with empty days, or of another quantity than `daily`."""
     sea = climatology.where(daily["ocean_mask"])
     low, high = sea.min(("lat", "lon")), sea.max(("lat", "lon"))  # (366,)
     empty = int(low.isnull().sum())
@@ -302,7 +308,6 @@ def on_the_same_grid(climatology, daily: xr.Dataset) -> xr.DataArray:
             f"climatology must be a sea in degC, {SST.low:g} to {SST.high:g}, but runs from "
             f"{low:.1f} to {high:.1f}; if it is in K, subtract 273.15; a fill value must become NaN"
         )
-    return climatology
 
 
 def _span(axis: np.ndarray) -> str:

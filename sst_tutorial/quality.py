@@ -10,10 +10,24 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-_NAME = re.compile(r"qual|confidence|^dqf$|_qc$|^qc_", re.I)
+_NAME = re.compile(r"qual|confidence|^dqf$|_qc$|^qc(_|$)", re.I)
+# Of clouds, not of grades: the last choice.
+_CLOUD_NAME = re.compile(
+    r"^(\w+_)?cloud_?(mask|flags?|screen|tests?|prob\w*|conf\w*)$|^clouds?$"
+    r"|^prob\w*_of_(cloud|clear)\w*$|^clear_?sky_?(mask|flag|prob\w*|conf\w*)$",
+    re.I,
+)
 _NO_SCALE = re.compile(r"sses|bits?$|file_quality", re.I)
-_BEST = re.compile(r"(best|good|acceptable|excellent|optimal|high|pass(ed)?|clear)(_|$)", re.I)
-_BAD = re.compile(r"(very_)?(bad|worst|poor|fail(ed)?|suspect|cloudy|degraded|invalid)", re.I)
+_BEST = re.compile(
+    r"(best|good|acceptable|excellent|optimal|high|pass(ed)?|valid|(confident(ly)?_)?clear"
+    r"|(no|non|not)_cloudy?|cloud_?free)(_|$)",
+    re.I,
+)
+_BAD = re.compile(
+    r"(very_)?(bad|worst|poor|fail(ed)?|suspect|degraded|invalid)|cloud(y|s|_\w*contaminat\w*)?$",
+    re.I,
+)
+_CLOUD_BIT = re.compile(r"(?!(no|non|not|un)_?cloud)(\w*_)?cloud(y|s)?(_\w+)?$", re.I)
 _RISING = re.compile(r"quality_level|proximity_confidence", re.I)  # GHRSST: 0 no data .. 5 best
 _FALLING = re.compile(r"^qual_", re.I)  # NASA: 0 best .. 4 failure
 
@@ -60,7 +74,13 @@ def find_quality(ds: xr.Dataset, sst: xr.DataArray, grid: list) -> str | None:
         and (k in helpers or belongs(k))
     ]
     rank = {
-        k: (k not in helpers, own not in k.lower(), k.lower() != "quality_level") for k in found
+        k: (
+            not _NAME.search(k) and not _flags(ds[k])[0].size,
+            k not in helpers,
+            own not in k.lower(),
+            k.lower() != "quality_level",
+        )
+        for k in found
     }
     return min(found, key=rank.get, default=None)
 
@@ -69,6 +89,8 @@ def _grades(name: str, variable: xr.Variable) -> bool:
     standard_name = str(variable.attrs.get("standard_name"))
     if _NAME.search(name) or re.search("quality_flag|temperature status_flag", standard_name):
         return True
+    if _CLOUD_NAME.match(name) or _cloud_bits(variable):
+        return True
     values, meanings = _flags(variable)
     good, bad = ([bool(words.match(m)) for m in meanings] for words in (_BEST, _BAD))
     return values.size > 0 and any(good) and any(bad)
@@ -76,9 +98,28 @@ def _grades(name: str, variable: xr.Variable) -> bool:
 
 def _flags(levels) -> tuple[np.ndarray, list[str]]:
     """flag_values and the meaning of each; none where they do not fit together."""
-    meanings = re.split(r"[\s,;]+", str(levels.attrs.get("flag_meanings", "")).strip())
-    values = numbers(levels.attrs.get("flag_values", []))
+    values, meanings = numbers(levels.attrs.get("flag_values", [])), _meanings(levels)
     return (values, meanings) if values.size == len(meanings) > 1 else (np.array([]), [])
+
+
+def _meanings(levels) -> list[str]:
+    return re.split(r"[\s,;]+", str(levels.attrs.get("flag_meanings", "")).strip())
+
+
+def _cloud_bits(levels) -> int:
+    """The bits of a variable of flag_masks that mean cloud, or grade a pixel as bad; 0 for none."""
+    masks, meanings = numbers(levels.attrs.get("flag_masks", [])), _meanings(levels)
+    if masks.size != len(meanings) or "flag_values" in levels.attrs:
+        return 0
+    pairs = zip(masks.astype(int), meanings, strict=True)
+    return int(np.bitwise_or.reduce([b for b, m in pairs if _CLOUD_BIT.match(m)] or [0]))
+
+
+def _said(levels) -> tuple[np.ndarray, list[str]]:
+    """The same from words such as "0 = good, 1 = bad" or "0 (best) to 4 (failure)"."""
+    text = " ".join(str(levels.attrs.get(k, "")) for k in ("long_name", "comment", "description"))
+    pairs = re.findall(r"\b(\d+)\s*(?:=|:|is\b|-|\()\s*[\"']?([a-z][a-z_]*)", text, re.I)
+    return np.array([float(n) for n, _ in pairs]), [word for _, word in pairs]
 
 
 _ERROR = re.compile(
@@ -112,6 +153,7 @@ class Rule:
     rising: bool | None  # is a high grade a good one? None = the file does not tell
     limit: float | None  # the worst grade taken; None = all
     grades: tuple = ()  # the good ones of a scale that neither rises nor falls
+    bits: int = 0  # none of which a pixel may have
 
     @classmethod
     def of(cls, levels: xr.DataArray | None, quality, where: str, advice: float | None = None):
@@ -128,8 +170,9 @@ class Rule:
             return None
         rising, default, grades = _scale(levels)
         default = advice if rising and advice is not None else default
-        if asked is None and limit is None and grades:
-            return cls(str(levels.name), None, None, grades)
+        bits = _cloud_bits(levels)
+        if asked is None and limit is None and (grades or bits):
+            return cls(str(levels.name), None, None, grades, bits)
         if asked == "none":
             return cls(str(levels.name), rising, None)
         rising = rising if asked is None else asked
@@ -143,18 +186,22 @@ class Rule:
     @property
     def selects(self) -> bool:
         """Are some pixels left out?"""
-        return self.limit is not None or bool(self.grades)
+        return self.limit is not None or bool(self.grades) or bool(self.bits)
 
     def grade(self, levels: xr.DataArray) -> xr.DataArray:
         """Grades of which a higher one is better."""
         return levels if self.rising else -levels.astype(float)
 
     def keeps(self, levels: xr.DataArray) -> xr.DataArray:
+        if self.bits:
+            return (levels.fillna(0).astype("int64") & self.bits) == 0
         if self.grades:
             return levels.isin(self.grades)
         return levels >= self.limit if self.rising else levels <= self.limit
 
     def __str__(self) -> str:
+        if self.bits:
+            return f"{self.name} without its bits of cloud ({self.bits})"
         if self.grades:
             return f"{self.name} {' or '.join(f'{g:g}' for g in self.grades)}"
         return f"{self.name} {'>=' if self.rising else '<='} {self.limit:g}"
@@ -197,9 +244,14 @@ def _scale(levels: xr.DataArray) -> tuple[bool | None, float | None, tuple]:
         if best.max() < rest.min():
             return False, float(best.max()), ()
         return None, None, tuple(float(v) for v in np.sort(best))
-    said = " ".join(str(levels.attrs.get(k, "")) for k in ("long_name", "comment", "description"))
-    if _FALLING.search(str(levels.name)) or re.search(r"\b0\W*(is|=|:)?\W*(best|good)", said, re.I):
-        return False, 1.0, ()
+    values, words = _said(levels)
+    good, bad = (np.array([bool(w.match(m)) for m in words], bool) for w in (_BEST, _BAD))
+    if _FALLING.search(str(levels.name)) or (good & (values == 0)).any():
+        return False, min(1.0, values[bad].min(initial=np.inf) - 1), ()
+    if good.sum() == 1:  # "1 = good", "5 is best": the two best, but no bad one
+        return True, max(values[good][0] - 1, values[bad].max(initial=-np.inf) + 1), ()
+    if words and bad.all() and words[0].startswith("cloud"):  # "1 = cloud"
+        return False, values.min() - 1, ()
     if _RISING.search(str(levels.name)):
         return True, 4.0, ()
     return None, None, ()

@@ -634,6 +634,12 @@ def _attributes(out, daily, held, question, quantity) -> dict:
         attributes[f"geospatial_{axis}_min"] = float(values.min())
         attributes[f"geospatial_{axis}_max"] = float(values.max())
         attributes[f"geospatial_{axis}_units"] = units
+    return attributes | _attributes_of_gaps(out, held, monthly)
+
+
+def _attributes_of_gaps(out, held, monthly: bool) -> dict:
+    """Which months and days lack what was seen."""
+    attributes = {}
     partial = [
         f"{month} ({n} of {month.days_in_month} days)"
         for month, n in held.items()

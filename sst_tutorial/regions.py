@@ -10,6 +10,7 @@ of a month would fill the memory that a region saves.
 import copy
 import threading
 from contextlib import nullcontext
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,9 @@ import xarray as xr
 from dask import array, delayed, is_dask_collection, optimize
 
 from sst_tutorial.months import month_of
+from sst_tutorial.networks import Estimator
 from sst_tutorial.prior import climatology_for, is_global, row_bands, smooth_map
+from sst_tutorial.quantity import Quantity
 from sst_tutorial.reconstruction import (
     DAYS,
     OVERLAP,
@@ -28,6 +31,7 @@ from sst_tutorial.reconstruction import (
     _warn,
     _warn_of_nothing,
 )
+from sst_tutorial.uncertain import Spread
 
 REGION = 2**24  # values that a region reads: 64 MB of float32, about ten times that at work
 TILES_HIGH = 8  # rows of tiles in a region, at least: the halo then is 17 % of the work, not more
@@ -45,9 +49,8 @@ def lazy_maps(
     """
     H, W = daily["ocean_mask"].shape
     regions = regions_of(H, W)
-    estimator = delayed(copy.deepcopy(estimator).eval(), traverse=False)  # once, for all tasks
-    if spread is not None:
-        spread = delayed(spread, traverse=False)
+    made_by = _MadeBy(copy.deepcopy(estimator).eval(), spread, question is DAYS, quantity)
+    made_by = delayed(made_by, traverse=False)  # once, for all tasks
     if climatology is not None:
         climatology = delayed(_Held(climatology), traverse=False)
     ocean = daily["ocean_mask"].data
@@ -67,18 +70,9 @@ def lazy_maps(
         steps = period.days_in_month if question is DAYS else 1
         parts = [[] for _ in kinds]
         for rows in regions:
-            maps = delayed(_region, nout=len(kinds))(
-                estimator,
-                _Held(series.field.isel(lat=_halo(rows, H))),
-                ocean,
-                climatology,
-                smooth,
-                rows,
-                question,
-                period,
-                quantity,
-                spread,
-            )
+            own = _Held(series.field.isel(lat=_halo(rows, H)))
+            task = delayed(_region, nout=len(kinds))
+            maps = task(made_by, own, ocean, climatology, smooth, period, rows)
             shape = (steps, rows.stop - rows.start, W)
             for part, values, kind in zip(parts, maps, kinds, strict=True):
                 part.append(array.from_delayed(values, shape, kind))
@@ -103,6 +97,15 @@ def _reach(rows: slice, H: int) -> list[np.ndarray]:
 def _halo(rows: slice, H: int) -> slice:
     tiles = _reach(rows, H)
     return slice(int(tiles[0][0]), int(tiles[-1][-1]) + 1)
+
+
+class _MadeBy(NamedTuple):
+    """What is the same for all regions and months: by what maps are made, and which."""
+
+    estimator: Estimator
+    spread: Spread | None
+    daily: bool  # not `DAYS`, which is no longer itself where another process unpacks it
+    quantity: Quantity
 
 
 class _Held:
@@ -165,11 +168,11 @@ def _reading_much(read, ocean):
     return some
 
 
-def _region(
-    estimator, series, ocean, climatology, smooth, rows, question, period, quantity, spread
-):
+def _region(made_by: _MadeBy, series, ocean, climatology, smooth, period, rows) -> tuple:
     """(sst, first guess, seen) of some rows of a month, each (steps, h, W), and the standard
     deviation if there is a `spread`."""
+    estimator, spread, daily_maps, quantity = made_by
+    question = DAYS if daily_maps else None
     halo, tiles = _halo(rows, len(ocean)), _reach(rows, len(ocean))
     # Where torch has several threads it takes them all for one region; more would add memory.
     with _alone if torch.get_num_threads() > 1 else nullcontext():

@@ -123,13 +123,13 @@ def read_results(name: str):
     return None
 
 
-def rounded(x, strict=True):
-    """Nested numbers with 6 significant digits. strict: None stands for NaN and infinity, as JSON
-    has neither."""
+def rounded(x, strict=True, digits=6):
+    """Nested numbers with so many significant digits. strict: None stands for NaN and infinity, as
+    JSON has neither."""
     if isinstance(x, dict):
-        return {str(key): rounded(value, strict) for key, value in x.items()}
+        return {str(key): rounded(value, strict, digits) for key, value in x.items()}
     if isinstance(x, (list, tuple)):
-        return [rounded(value, strict) for value in x]
+        return [rounded(value, strict, digits) for value in x]
     if isinstance(x, float):
-        return float(f"{x:.6g}") if math.isfinite(x) or not strict else None
+        return float(f"{x:.{digits}g}") if math.isfinite(x) or not strict else None
     return x

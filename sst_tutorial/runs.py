@@ -86,48 +86,49 @@ def train(
     clouds = None if settings.clouds is None else open_clouds(data_file(settings.clouds))
     seed = settings.seed + 1000 * fabric.global_rank
     samples = _samples(daily, years, clouds, settings, seed, fabric.device)
-    validation = validation_batches(
-        daily,
-        years,
-        clouds,
-        estimator.patch_size,
-        fabric.device,
-        settings.moving,
-        settings.daily,
-        settings.lasting,
-    )
+    kinds = settings.moving, settings.daily, settings.lasting
+    patch = estimator.patch_size
+    validation = validation_batches(daily, years, clouds, patch, fabric.device, *kinds)
     if fabric.is_global_zero:
-        out.mkdir(parents=True, exist_ok=True)
-        if not resume:  # killed early, this run must not go on from one that was here before
-            for name in ("run.json", "scores.json", "weights.safetensors", CHECKPOINT):
-                (out / name).unlink(missing_ok=True)
-        with whole(out / PROGRESS) as part:
-            part.write_text(json.dumps(as_dict(settings), indent=1))
-    best, state = fit(
-        estimator.to(fabric.device),
-        samples,
-        validation,
-        settings,
-        out,
-        fabric,
-        resume,
-        progress,
-        ready=wait_for_the_others,
-    )
+        _begin(out, settings, resume)
+    what = estimator.to(fabric.device), samples, validation, settings
+    best, state = fit(*what, out, fabric, resume, progress, ready=wait_for_the_others)
     if fabric.is_global_zero:
+        found = {"years": years, "steps": state["step"], "seconds": state["seconds"]}
         scores = {name: validation_sums(best, batch) for name, batch in validation.items()}
-        about = {"command": command, "settings": as_dict(settings), "years": years}
-        about["validation_rmse_K"] = _rmse(scores)
-        save_weights(out / "weights.safetensors", best, *slots, about)
-        write_results({"validation": scores}, out / "scores.json")
-        parts = {"first_guess": best.first_guess, "network": best.network}
-        count = {name: sum(p.numel() for p in part.parameters()) for name, part in parts.items()}
-        found = {"steps": state["step"], "seconds": state["seconds"], "parameters": count}
-        if settings.start is not None:  # what the settings say of the slots did not count
-            found |= {"first_guess": slots[0], "network": slots[1], "scale": best.scale}
-        found |= {"processes": fabric.world_size, "validation": _rmse(scores)}
-        write_record(out, settings, command, years=years, **found, done=True)
+        _leave(out, settings, command, best, slots, scores, found, fabric.world_size)
     return best.cpu()
+
+
+def _begin(out: Path, settings: Settings, resume: bool) -> None:
+    """The folder of a run, which holds its settings from now on."""
+    out.mkdir(parents=True, exist_ok=True)
+    if not resume:  # killed early, this run must not go on from one that was here before
+        for name in ("run.json", "scores.json", "weights.safetensors", CHECKPOINT):
+            (out / name).unlink(missing_ok=True)
+    with whole(out / PROGRESS) as part:
+        part.write_text(json.dumps(as_dict(settings), indent=1))
+
+
+def _leave(out: Path, settings, command, best, slots, scores, found, processes) -> None:
+    """Weights, scores and the record of a run that is done; scores: `validation_sums` by name."""
+    about = {"command": command, "settings": as_dict(settings), "years": found["years"]}
+    about["validation_rmse_K"] = _rmse(scores)
+    save_weights(out / "weights.safetensors", best, *slots, about)
+    write_results({"validation": scores}, out / "scores.json")
+    parts = {"first_guess": best.first_guess, "network": best.network}
+    count = {name: sum(p.numel() for p in part.parameters()) for name, part in parts.items()}
+    found = found | {"parameters": count}
+    if settings.start is not None:  # what the settings say of the slots did not count
+        found |= {"first_guess": slots[0], "network": slots[1], "scale": best.scale}
+    found |= {"processes": processes, "validation": _rmse(scores)}
+    write_record(out, settings, command, **found, done=True)
+
+
+def is_first_process() -> bool:
+    """Of those that `train` started to share its work, or the only one: who speaks for all."""
+    together = torch.distributed.is_available() and torch.distributed.is_initialized()
+    return not together or torch.distributed.get_rank() == 0
 
 
 def _check_device(device: str) -> None:

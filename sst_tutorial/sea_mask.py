@@ -4,6 +4,7 @@ Water is what is water on any day. A mask without flags that differs between day
 cells that were never seen are land only where the outlines know of a coast.
 """
 
+import re
 import threading
 import warnings
 
@@ -28,6 +29,11 @@ _NAMES = {
     "sftof",
     "sftlf",
 }
+_OTHER_NAMES = re.compile(
+    r"(land|sea|ocean|water)(_?(sea|land|ocean|water))?_?(mask|frac|fraction|flag|binary_mask)$"
+    r"|(frac|mask)_?(land|ocean|sea|rho|t)$|fr_?land$|lnd_?(mask|frac)$|land(_?sea)?$"
+    r"|is_?(land|ocean|sea|water)$|tmask\w*$|wet_[ct]$"
+)
 _STANDARD_NAMES = {"land_binary_mask", "sea_binary_mask", "land_area_fraction", "sea_area_fraction"}
 _WATER = ("water", "sea", "ocean", "open")  # how a flag that means water begins, sea_ice included
 _UNKNOWN = 0.02  # share of the sea away from coasts that a gap-free series may leave out: islands
@@ -37,13 +43,22 @@ _AROUND = 0.15  # degrees about the outlines within which coasts of fine grids d
 
 def find_mask(ds: xr.Dataset, sst: xr.DataArray, grid: list) -> str | None:
     """Name of the file's own land or sea mask, or None."""
+    found = {}
     for name, variable in ds.variables.items():
-        called = str(name).lower() in _NAMES
-        called = called or str(variable.attrs.get("standard_name")) in _STANDARD_NAMES
+        rank = _rank(str(name).lower(), variable.attrs)
         on_grid = set(grid) <= set(variable.dims) and variable.dtype.kind in "biuf"
-        if called and on_grid and name != sst.name:
-            return str(name)
-    return None
+        if rank is not None and on_grid and name != sst.name:
+            found.setdefault(rank, str(name))
+    return found[min(found)] if found else None
+
+
+def _rank(name: str, attrs: dict) -> int | None:
+    """0 for the surest sign that a variable tells land from sea; None for none."""
+    flags = re.split(r"[\s,]+", str(attrs.get("flag_meanings", "")).lower())
+    both = "land" in flags and any(f.startswith(_WATER) and "ice" not in f for f in flags)
+    if name in _NAMES or str(attrs.get("standard_name")) in _STANDARD_NAMES:
+        return 0 if name != "mask" or both else 2  # a bare "mask" may be one of clouds
+    return 1 if both or _OTHER_NAMES.match(name) else None
 
 
 def ocean_of(
@@ -69,7 +84,15 @@ def _own_mask(masks: list[xr.DataArray], sst: xr.DataArray) -> xr.DataArray | No
     flagged = [_flagged_water(mask) for mask in masks]
     if all(water is not None for water in flagged):
         water = xr.concat([w.any("time") if "time" in w.dims else w for w in flagged], "file")
-        return water.any("file").load()
+        water = water.any("file").load()
+        if _share_of_seen(water, sst) >= 0.1:
+            return water
+        warnings.warn(
+            "the file's own mask has less than a tenth of what was seen in the water; the "
+            "coastline is used instead",
+            stacklevel=4,
+        )
+        return None
     mask = _unchanged(masks)
     water = None if mask is None else _binary_water(mask, sst)
     if mask is None or (water is not None and _hides_sea(water, sst)):
@@ -126,19 +149,43 @@ def _binary_water(mask: xr.DataArray, sst: xr.DataArray) -> xr.DataArray | None:
             return None
         mask = (mask / 100) if in_percent else (mask - low) / (high - low)
     one = mask > 0.5
-    seen = (sst if sst.chunks is None else _few_days(sst)).notnull().any("time").load()
-    if not seen.any():  # then the coastline tells the sense
-        seen = seen | ocean_mask(seen["lat"].values, seen["lon"].values)
-    here = one.values[seen.values]
-    share = here.mean() if here.size else 0.5
+    share = _share_of_seen(one, sst)
     if share > 0.9:
         return one
     return ~one if share < 0.1 else None
 
 
+def _share_of_seen(mask: xr.DataArray, sst: xr.DataArray) -> float:
+    """How much of what was seen (of nothing seen, of the sea of the outlines) a mask holds."""
+    seen = (sst if sst.chunks is None else _few_days(sst)).notnull().any("time").load()
+    if not seen.any():
+        seen = seen | ocean_mask(seen["lat"].values, seen["lon"].values)
+    here = mask.values[seen.values]
+    return float(here.mean()) if here.size else 0.5
+
+
 def _few_days(sst: xr.DataArray) -> xr.DataArray:
     n = sst.sizes["time"]
     return sst.isel(time=np.unique(np.linspace(0, n - 1, min(n, 4)).astype(int)))
+
+
+def tell_of_land(sst: xr.DataArray) -> None:
+    """A warning where most of what was seen is land: coordinates that are swapped, or mirrored."""
+    step = {d: max(1, sst.sizes[d] // 200) for d in ("lat", "lon")}
+    seen = sst.isel({d: slice(None, None, n) for d, n in step.items()})
+    seen = seen.notnull().any("time")
+    land = seen.values & ~ocean_mask(seen["lat"].values, seen["lon"].values)
+    if land.sum() > max(20, 0.6 * int(seen.sum())):
+        warnings.warn(
+            f"{100 * land.sum() / int(seen.sum()):.0f} % of the cells that were seen (lat "
+            f"{_ends(seen['lat'])}, lon {_ends(seen['lon'])}) are land by the outlines of Natural "
+            "Earth: a lake, or lat and lon that are swapped, mirrored or of another place",
+            stacklevel=3,
+        )
+
+
+def _ends(axis: xr.DataArray) -> str:
+    return f"{axis.values[0]:.4g}..{axis.values[-1]:.4g}"
 
 
 def _hides_sea(water: xr.DataArray, sst: xr.DataArray) -> bool:

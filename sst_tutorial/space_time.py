@@ -120,11 +120,13 @@ class _Attention(nn.Module):
         q_bias, k_bias = self._bias(position, d)  # (T, 1, D) or (1, N, D)
         number = torch.arange(x.shape[-1], device=x.device) % d  # (D,), of its head
         taken = number >= d - self.spare
-        silent = ~known[..., None]  # (B, T, N, 1)
-        q, k, v = self.q(x) / math.sqrt(d), self.k(x), self.v(x).masked_fill(silent, 0.0)
-        q = torch.where(taken, q_bias.to(q.dtype), q)
-        k = torch.where(taken, k_bias.to(k.dtype), k)
-        k = k.masked_fill(silent & (number == d - 1), UNHEARD)
+        q, k, v = self.q(x) / math.sqrt(d), self.k(x), self.v(x)
+        # Products with 0 and 1, which are exact: to choose by bool masks takes a CPU 1.0 ms a tile
+        # of 31 days, this 0.2 ms.
+        free, end, heard = (a.to(q.dtype) for a in (~taken, number == d - 1, known[..., None]))
+        q = q * free + q_bias.to(q.dtype)
+        k = k * free + k_bias.to(k.dtype) + (1 - heard) * (UNHEARD * end)
+        v = v * heard
         k, v = self._with_null(k, v, taken)
         y = F.scaled_dot_product_attention(*(self._rows(a) for a in (q, k, v)), scale=1.0)
         return self.out(y.transpose(1, 2).reshape(x.shape))

@@ -63,7 +63,7 @@ LEAST, MOST = 0.005, 10.0  # K, of an answer
 
 
 class Scene(NamedTuple):
-    """What no question changes: clues of each day (B, C, T, H, W) and of the month (B, S, H, W)."""
+    """What no question changes: clues of each day (B, T, C, H, W) and of the month (B, S, H, W)."""
 
     daily: Tensor
     month: Tensor
@@ -78,30 +78,27 @@ def scene_of(anomaly: Tensor, observed: Tensor, ocean: Tensor, exists: Tensor) -
     seen = observed.float()
     numbers = _motion(x, seen, ocean)  # (B, 6), logarithms
     spread = numbers[:, 1].exp()[:, None, None, None]  # K^2
-    there = ocean.float()[:, None].expand_as(x) * exists.float()[:, :, None, None]
     middle = (x.sum((1, 2, 3)) / seen.sum((1, 2, 3)).clamp_min(1))[:, None, None, None]
     x = (x - middle) * seen  # squares of small numbers lose less
+    fields = torch.cat([seen, x, x.square()])  # (3 B, T, H, W)
+    near = {cells: _across(fields, cells) for cells in {cells: None for cells, *_ in AROUND}}
     counts, rough = [], []
     for cells, days, told in AROUND:
-        fields = torch.cat([seen, x, x.square()] if told else [seen])
-        sums = _smoothed(fields, cells, days).chunk(3 if told else 1)
-        counts.append((sums[0] + TINY).log())
+        number = _along(near[cells][: len(seen)], days)
+        counts.append((number + TINY).log())
         if told:
-            number, total, square = sums
+            total, square = _along(near[cells][len(seen) :], days).chunk(2)
             variance = square - total.square() / number.clamp_min(1e-6)
             # One observation says nothing: two that know only the month's spread keep it in range.
             rough.append((((variance + 2 * spread) / (number + 2)).clamp_min(1e-4)).log() / 2)
     # Of an endless sea: the edge of a tile looks like a coast, for nothing is known beyond either.
-    share = _smoothed(there, 4.0, 1e6)[:, 0] / (2 * math.pi * 4.0**2 * x.shape[1])
-    before, after = _days_to(observed)
-    daily = [
-        *counts,
-        *rough,
-        *((a + 1).log() for a in (before, after, torch.minimum(before, after))),
-    ]
+    share = _across(ocean.float()[:, None], 4.0)[:, 0] / (2 * math.pi * 4.0**2)
+    share = share * exists.float().mean(1)[:, None, None]
+    before, after = ((a + 1).log() for a in _days_to(observed))
+    daily = [*counts, *rough, before, after, torch.minimum(before, after)]
     month = [seen.sum(1).log1p(), ocean.float(), share]
     month += [n[:, None, None].expand_as(share) for n in numbers.T]
-    return Scene(torch.stack(daily, 1), torch.stack(month, 1), observed, ocean)
+    return Scene(torch.stack(daily, 2), torch.stack(month, 1), observed, ocean)
 
 
 def clues_of(scene: Scene, wanted: Tensor, estimate: Estimate) -> Tensor:
@@ -109,7 +106,7 @@ def clues_of(scene: Scene, wanted: Tensor, estimate: Estimate) -> Tensor:
     questions about one month. wanted: (Q, T) bool. estimate: maps (Q, H, W) K."""
     mean, first_guess = (a.float() for a in estimate[:2])
     Q = len(wanted)
-    daily = torch.stack([month_mean(c, wanted) for c in scene.daily.unbind(1)], 1)  # (Q, C, H, W)
+    daily = month_mean(scene.daily, wanted)  # (Q, C, H, W)
     number = wanted.sum(1)[:, None, None].float()
     asked = (scene.observed & wanted[:, :, None, None]).float().sum(1) / number.clamp_min(1)
     last = [
@@ -122,22 +119,33 @@ def clues_of(scene: Scene, wanted: Tensor, estimate: Estimate) -> Tensor:
     return torch.cat([daily, month, torch.stack(last, 1)], 1)
 
 
-def _smoothed(x: Tensor, cells: float, days: float) -> Tensor:
-    """Gaussian sums (B, T, H, W) around each cell and day; outside the box is nothing."""
-    x = _gaussian(_distances(x.shape[2], x) / cells) @ (
-        x @ _gaussian(_distances(x.shape[3], x) / cells)
-    )
+def _across(x: Tensor, cells: float) -> Tensor:
+    """Gaussian sums (B, T, H, W) around each cell; outside the box is nothing."""
+    row, col = (_gaussian(_distances(n, x) / cells) for n in x.shape[2:])
+    return row @ (x @ col)
+
+
+def _along(x: Tensor, days: float) -> Tensor:
+    """Gaussian sums (B, T, H, W) around each day."""
     return (_gaussian(_distances(x.shape[1], x) / days) @ x.flatten(2)).view_as(x)
 
 
 def _days_to(observed: Tensor) -> tuple[Tensor, Tensor]:
     """Days since each cell was last seen and until it is next seen, (B, T, H, W) each; where it
     never was, as many as there are days."""
-    T = observed.shape[1]
-    day = torch.arange(T, device=observed.device, dtype=torch.float32)[:, None, None]  # (T, 1, 1)
-    last = torch.where(observed, day, -float(T)).cummax(1).values
-    after = torch.where(observed, day, 2.0 * T).flip(1).cummin(1).values.flip(1)
-    return (day - last).clamp_max(T), (after - day).clamp_max(T)
+    days = [~day for day in observed.unbind(1)]
+    return _count(days), _count(days[::-1]).flip(1)
+
+
+def _count(unseen: list[Tensor]) -> Tensor:
+    """Days (B, T, H, W) since any of these, each (B, H, W) bool, was False. Day by day: `cummax`
+    takes a CPU eight times as long."""
+    T = len(unseen)
+    far, days = torch.full_like(unseen[0], T, dtype=torch.float32), []
+    for day in unseen:
+        far = (far + 1) * day
+        days.append(far)
+    return torch.stack(days, 1).clamp_max(T)
 
 
 def _steepness(mean: Tensor, ocean: Tensor) -> Tensor:

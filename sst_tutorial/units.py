@@ -29,7 +29,9 @@ def decoded(ds: xr.Dataset, names: list[str], where: str) -> xr.Dataset:
 
 
 def _packing_as_numbers(variable: xr.Variable, name: str, where: str) -> xr.Variable:
-    """A scale_factor that is written as text ("0.01") is a number all the same; 0 is refused."""
+    """A scale_factor that is written as text ("0.01") is a number all the same, and so is one that
+    goes by the names of HDF4 (Slope, Intercept); 0 is refused."""
+    variable = _renamed_packing(variable, name, where)
     given = {k: v for k, v in variable.attrs.items() if k in ("scale_factor", "add_offset")}
     read = {k: _number(v) for k, v in given.items() if isinstance(v, str)}
     if 0 in np.ravel((given | read).get("scale_factor", 1)):
@@ -42,6 +44,34 @@ def _packing_as_numbers(variable: xr.Variable, name: str, where: str) -> xr.Vari
         return variable
     variable = variable.copy(deep=False)
     variable.attrs = variable.attrs | read
+    return variable
+
+
+_OTHER_NAMES = {"scale_factor": ("slope", "scale"), "add_offset": ("intercept", "offset")}
+
+
+def _renamed_packing(variable: xr.Variable, name: str, where: str) -> xr.Variable:
+    """`variable` with the attributes that xarray reads, for others of the same meaning."""
+    attrs = dict(variable.attrs)
+    if str(attrs.get("_Unsigned", "")).lower() in ("true", "1"):  # xarray knows "true" alone
+        attrs["_Unsigned"] = "true"
+    lower = {str(k).lower(): k for k in attrs}
+    if variable.dtype.kind in "iu" and not {"scale_factor", "add_offset"} & set(attrs):
+        found = {
+            cf: lower[k]
+            for cf, names in _OTHER_NAMES.items()
+            for k in names
+            if k in lower and numbers(attrs[lower[k]]).size == 1
+        }
+        if "scale_factor" in found:
+            attrs |= {cf: float(numbers(attrs[k])[0]) for cf, k in found.items()}
+            warnings.warn(
+                f"{where}: {' and '.join(found.values())} of {name!r} are taken "
+                "for its scale_factor and add_offset",
+                stacklevel=5,
+            )
+    variable = variable.copy(deep=False)
+    variable.attrs = attrs
     return variable
 
 
@@ -141,6 +171,12 @@ def unit_of(sst: xr.DataArray, where: str, asked: dict) -> tuple[str | None, str
     read_as = _spelled(stated)
     named = asked["variable"] is not None
     if named and (_is_anomaly(sst) or read_as is None and not _is_temperature(sst)):
+        if not stated.strip():
+            warnings.warn(
+                f"{where}: variable {sst.name!r} states no unit{_guess(sst)} and is taken for no "
+                "temperature; if it is one, pass units='degC' or units='K'",
+                stacklevel=4,
+            )
         return None, stated
     if "units" not in sst.attrs:
         raise ValueError(
@@ -169,9 +205,12 @@ def _is_anomaly(field: xr.DataArray) -> bool:
 def _spelled(unit: str) -> str | None:
     """One of "degC" and "K" for the spellings in use, else None."""
     text = unicodedata.normalize("NFKC", str(unit)).lower()
-    text = re.sub(r"[\s_.°â\ufffd()\[\]]", "", text)  # â: a degree sign in the wrong encoding
-    text = re.sub(r"^(degrees?|degs?|o|\\\\?u00b0|&deg;)|(?<=s)degrees?$", "", text)  # o: ordinal
-    if text in {"c", "celsius", "celcius", "centigrade", "degc"}:
+    text = re.sub(r"\(?its-?90\)?|(?<=kelvin) *\(k\)|(?<=celsius) *\(.?c\)", "", text)
+    text = re.sub(r"[\s_.°â\ufffd()\[\]-]", "", text)  # â: a degree sign in the wrong encoding
+    text = re.sub(
+        r"^(\\?degrees?|\\?degs?|o|\\?u00b0|&deg;)|(?<=s)degrees?$", "", text
+    )  # o: ordinal
+    if text in {"c", "celsius", "celcius", "centigrade", "degc", "cel"}:
         return "degC"
     return "K" if text in {"k", "kelvin", "kelvins", "degk"} else None
 

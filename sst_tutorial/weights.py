@@ -23,7 +23,7 @@ from sst_tutorial.whole import whole
 
 FORMAT = "sst_tutorial 2"
 SHIPPED = files("sst_tutorial") / "weights"
-DEFAULT = "ocean-2"  # months and days; on the twins it is ahead of `ocean-1` in all months
+DEFAULT = "ocean-2"  # months and days; ahead of `ocean-1` in months of OISST and of moving seas
 
 
 def save_weights(path, estimator: Estimator, first_guess: dict, network: dict, about: dict) -> None:

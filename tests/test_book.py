@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import figures
 import nbformat
 import notebooks
 import numpy as np
@@ -99,6 +100,16 @@ def test_figure_names_are_unique_in_the_book():
     assert len(names) == len(set(names)), sorted(n for n in names if names.count(n) > 1)
 
 
+@pytest.fixture(scope="module")
+def numbered():
+    return figures.numbers()
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_chapter_shows_and_cites_the_numbers_of_its_figures(path, numbered):
+    assert figures.problems(path, numbered) == []
+
+
 def test_links_to_other_pages_exist():
     for path in [*CHAPTERS, *ROOT.glob("book/*.md")]:
         for target in re.findall(r"\]\(([\w./-]+\.(?:ipynb|md))[)#]", path.read_text()):
@@ -183,6 +194,90 @@ def test_budget_is_kept(chapter, tmp_path):
 ])
 def test_vague_alt_text_is_refused(alt):
     assert notebooks.vague(alt, "")
+
+
+# ---- numbers of figures -----------------------------------------------------------------
+
+
+def figure(name, *tags):
+    """A cell that has drawn the figure called `name`."""
+    drawn = nbformat.v4.new_output("display_data", data={"image/png": "AA=="})
+    cell = code("draw()", *tags, mystnb={"figure": {"caption": f"The {name}.", "name": name}})
+    cell.outputs = [drawn]
+    return cell
+
+
+@pytest.fixture
+def two(tmp_path, monkeypatch):
+    """Two chapters with two figures and one, which cite each other; nothing is numbered yet."""
+    first = [markdown("[Figure ?](#fig-b) is not [Figure ?](#fig-a)."), figure("fig-a"),
+             figure("fig-b", "hide-output")]
+    second = [markdown("See [Figure ?](#fig-c) and [Figure ?](first.ipynb#fig-b)."),
+              figure("fig-c")]
+    paths = [tmp_path / "first.ipynb", tmp_path / "second.ipynb"]
+    for path, cells in zip(paths, (first, second), strict=True):
+        nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+    monkeypatch.setattr(notebooks, "chapters", lambda: paths)
+    return paths
+
+
+def sources(path):
+    return [cell.source for cell in nbformat.read(path, as_version=4).cells]
+
+
+def test_numbers_are_those_of_chapter_and_order(two):
+    assert figures.write() == two and figures.write() == []
+    assert sources(two[0])[0] == "[Figure 1.2](#fig-b) is not [Figure 1.1](#fig-a)."
+    assert sources(two[1])[0] == "See [Figure 2.1](#fig-c) and [Figure 1.2](first.ipynb#fig-b)."
+    assert sources(two[0])[2] == '<a id="fig-a"></a>\n\n**Figure 1.1.** The fig-a.'
+    assert all(figures.problems(path, figures.numbers()) == [] for path in two)
+
+
+def test_numbers_follow_figures_and_chapters_that_move(two, monkeypatch):
+    figures.write()
+    notebook = nbformat.read(two[0], as_version=4)
+    head, *drawn = notebook.cells
+    notebook.cells = [head, *drawn[2:], *drawn[:2]]
+    nbformat.write(notebook, two[0])
+    monkeypatch.setattr(notebooks, "chapters", lambda: two[::-1])
+    stale = "run python book/figures.py"
+    assert all(stale in figures.problems(path, figures.numbers())[0] for path in two)
+    figures.write()
+    assert sources(two[0])[0] == "[Figure 2.1](#fig-b) is not [Figure 2.2](#fig-a)."
+    assert sources(two[1])[0] == "See [Figure 1.1](#fig-c) and [Figure 2.1](first.ipynb#fig-b)."
+
+
+def test_the_caption_of_an_answer_is_folded(two):
+    figures.write()
+    below = sources(two[0])[4]
+    assert below.startswith('<a id="fig-b"></a>\n\n<details><summary>Figure 1.2</summary>')
+
+
+@pytest.mark.parametrize("fault, complaint", [
+    (lambda cells: cells[0].update(source=cells[0].source.replace("1.2", "1.3")), "book/figures"),
+    (lambda cells: cells[2].update(source="**Figure 1.9.** The fig-a."), "book/figures"),
+    (lambda cells: cells.pop(2), "book/figures"),
+    (lambda cells: cells[1].metadata["mystnb"]["figure"].update(caption="New."), "book/figures"),
+    (lambda cells: cells[1].metadata["mystnb"]["figure"].pop("name"), "without mystnb.figure"),
+    (lambda cells: cells[0].update(source="[Figure 1.2](#fig-b)"), "no text cites the figure of"),
+    (lambda cells: cells[0].update(source="[Figure 1.2](#fig-z)"), "no figure has this name"),
+    (lambda cells: cells[0].update(source="See figure 1.2."), "text says 'figure 1.2'"),
+])
+def test_a_wrong_number_is_refused(two, fault, complaint):
+    figures.write()
+    numbered = figures.numbers()
+    notebook = nbformat.read(two[0], as_version=4)
+    fault(notebook.cells)
+    nbformat.write(notebook, two[0])
+    assert complaint in "\n".join(figures.problems(two[0], numbered))
+
+
+def test_a_run_keeps_the_names_of_captions(two):
+    figures.write()
+    notebook = nbformat.read(two[0], as_version=4)
+    notebooks.fill_shared_cells(notebook, two[0])
+    assert [cell.id for cell in notebook.cells if "links" not in notebooks.tags(cell)] == [
+        "cell-001", "cell-003", "caption-fig-a", "cell-004", "caption-fig-b"]
 
 
 # ---- what run stores --------------------------------------------------------------------

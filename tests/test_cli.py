@@ -21,6 +21,7 @@ import xarray as xr
 from sst_tutorial import cli, evaluation, runs
 from sst_tutorial import weights as weights_module
 from sst_tutorial.benchmark import shared_data
+from sst_tutorial.commands import doctor, evaluate
 from sst_tutorial.data import open_sst
 from sst_tutorial.months import Month
 from sst_tutorial.networks import build
@@ -237,9 +238,9 @@ def test_doctor(run, monkeypatch, weights):
     import sst_tutorial.weights
 
     monkeypatch.setattr(sst_tutorial.weights, "DEFAULT", weights.removesuffix(".safetensors"))
-    monkeypatch.setattr(cli, "_package_checks", lambda: [("numpy", lambda: "2")])
-    monkeypatch.setattr(cli, "_check_weights", lambda: "tiny")
-    monkeypatch.setattr(cli, "_check_reconstruction", lambda: "fine")
+    monkeypatch.setattr(doctor, "_package_checks", lambda: [("numpy", lambda: "2")])
+    monkeypatch.setattr(doctor, "_check_weights", lambda: "tiny")
+    monkeypatch.setattr(doctor, "_check_reconstruction", lambda: "fine")
     status, out, _ = run("doctor")
     assert status == 0, out
     assert out.count("[OK]") == 8 and "all is well" in out
@@ -247,7 +248,7 @@ def test_doctor(run, monkeypatch, weights):
     def broken():
         raise RuntimeError("no coast\nat all")
 
-    monkeypatch.setattr(cli, "_check_coastline", broken)
+    monkeypatch.setattr(doctor, "_check_coastline", broken)
     status, out, _ = run("doctor")
     assert status == 1
     assert "[FAIL] coastline" in out and "RuntimeError: no coast at all" in out
@@ -257,14 +258,14 @@ def test_doctor(run, monkeypatch, weights):
 def test_doctor_says_what_is_lost_without_the_stored_results(monkeypatch, tmp_path):
     import sst_tutorial.results
 
-    assert int(cli._check_records().split()[0]) > 50
+    assert int(doctor._check_records().split()[0]) > 50
     monkeypatch.setattr(sst_tutorial.results, "RESULTS", tmp_path)
-    with pytest.raises(cli._Absent, match="chapters will lack numbers: install the package again"):
-        cli._check_records()
+    with pytest.raises(doctor._Absent, match="chapters will lack numbers: install the package"):
+        doctor._check_records()
 
 
 def test_doctor_reads_the_package_requirements():
-    names = {name for name, _ in cli._package_checks()}
+    names = {name for name, _ in doctor._package_checks()}
     assert names == {"sst-tutorial"} or {"torch", "xarray", "netCDF4", "matplotlib"} <= names
     assert not {"pytest", "jupyter-book"} & names  # what makes and tests the book is no part of it
 
@@ -318,7 +319,7 @@ def test_doctor_checks_the_extras_that_are_there(run, monkeypatch, installed, st
     monkeypatch.setattr(importlib.metadata, "version", version)
     others = ("python", "coastline", "weights", "reconstruction", "netcdf", "records", "device")
     for check in others:
-        monkeypatch.setattr(cli, f"_check_{check}", lambda: "fine")
+        monkeypatch.setattr(doctor, f"_check_{check}", lambda: "fine")
     found, out, _ = run("doctor")
     assert [line for line in out.splitlines() if not line.endswith(" fine")] == lines
     assert found == status
@@ -441,7 +442,7 @@ def evaluated(monkeypatch):
     """What `evaluation.evaluate` was asked for; it answers without a score."""
     asked = []
 
-    def evaluate(methods, regimes, months, validation, daily):
+    def evaluate(methods, regimes, months, validation, daily, opening):
         asked.append((methods, regimes, months, validation, daily))
         return {"months": months, "regimes": {}}
 
@@ -484,7 +485,7 @@ def test_evaluate_knows_the_exams_without_importing_them(run):
     parser = next(a for a in cli._parser()._actions if a.choices).choices["evaluate"]
     (months,) = (action for action in parser._actions if action.dest == "months")
     assert set(months.choices) == set(EXAMS)
-    assert all(f"  {name} " in cli.EVALUATE for name in EXAMS if name != "benchmark")
+    assert all(f"  {name} " in evaluate.EVALUATE for name in EXAMS if name != "benchmark")
 
 
 def test_evaluate_writes_whole_files_and_replaces_none_unasked(folder, run, evaluated, monkeypatch):

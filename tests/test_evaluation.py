@@ -236,6 +236,20 @@ def test_the_twin_and_the_days_are_asked_by_name(small_exam):
     assert row["by_month"]["rmse"][0] == pytest.approx(ev.rmse(error))
 
 
+def test_the_opening_is_told_once_before_the_first_question(small_exam):
+    told = []
+
+    def method(month):
+        told.append("asked")
+        return month.truth
+
+    ev.evaluate({"m": method}, None, "simulated", opening=lambda: told.append("opened"))
+    assert told == ["opened"] + 4 * ["asked"]
+    with pytest.raises(ValueError, match="'foggy'"):
+        ev.evaluate({"m": method}, ["foggy"], "simulated", opening=lambda: told.append("opened"))
+    assert told.count("opened") == 1
+
+
 def test_what_an_exam_has_not_is_told(small_exam):
     methods = {"gaussian": BASELINES["gaussian"]}
     with pytest.raises(ValueError, match="months must be one of smooth, .*got 'other'"):

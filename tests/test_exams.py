@@ -387,6 +387,14 @@ def test_a_network_opens_the_test_with_a_sentence_that_stays(script, capsys):
     assert entry["scores_K"]["a: ocean-1"]["month"] == pytest.approx(rmse, abs=1e-4)
 
 
+def test_a_run_that_is_killed_has_looked(script, monkeypatch):
+    monkeypatch.setattr(script, "scored", lambda task: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        record_of(script, "ocean-1")
+    (entry,) = script.ledger.read_ledger()
+    assert entry["report"] == WHY and entry["by"] == ["ocean-1"] and entry["scores_K"] is None
+
+
 def test_another_version_starts_anew_and_other_months_are_refused(script, monkeypatch):
     record_of(script, "ocean-1")
     exam = script.EXAMS["tiny"]

@@ -1,20 +1,17 @@
-"""The ledger of the test takes lines and gives none back; the leaderboard has a row a setting."""
-
-import json
+"""The ledger of the test takes lines and gives none back."""
 
 import pytest
 
 from sst_tutorial import cli, evaluation, ledger
-from sst_tutorial.ledger import enter, leaderboard, read_ledger, report, table
+from sst_tutorial.ledger import enter, enter_scores, open_test, read_ledger
 from sst_tutorial.results import RESULTS
+from sst_tutorial.weights import DEFAULT, find_weights
 
 SENTENCE = "ocean-2 shipped because it was best on 2011-2012"
 
 
-def scored(exam="smooth", validation=False):
-    regimes = {"cloudy": {"methods": {"network": {"rmse": 0.2086123456}, "OI": {"rmse": 0.21}}}}
-    return {"months": exam, "version": 1, "validation": validation, "question": "month",
-            "regimes": regimes}  # fmt: skip
+def look(exam="smooth", sentence=SENTENCE, **about):
+    return open_test(exam, 1, "month", ["network", "OI"], sentence, **about)
 
 
 @pytest.fixture
@@ -24,23 +21,31 @@ def book(tmp_path, monkeypatch):
     return path
 
 
-def test_a_look_is_entered_with_its_reason(book):
-    report(scored(), SENTENCE, command="sst-tutorial evaluate")
-    report(scored("benchmark"), "  the same again,\n to see whether it holds ")
+def test_a_look_is_entered_before_its_scores(book):
+    opened = look(command="sst-tutorial evaluate")
+    (entry,) = read_ledger()
+    assert entry["report"] == SENTENCE and entry["by"] == ["OI", "network"]
+    assert entry["scores_K"] is None  # all that a run leaves that is killed now
+    other = look("benchmark", "  the same again,\n to see whether it holds ")
+    enter_scores(opened, {"cloudy": {"network": 0.2086123456, "OI": 0.21}})
     first, second = read_ledger()
-    assert first["report"] == SENTENCE and first["by"] == ["OI", "network"]
     assert first["scores_K"] == {"cloudy": {"network": 0.208612, "OI": 0.21}}
     assert second["exam"] == "smooth"  # by its name of today
     assert second["report"] == "the same again, to see whether it holds"
-    assert "opened 2 times: smooth 2" in table() and SENTENCE in table()
+    assert second["scores_K"] is None and opened != other
 
 
 def test_weights_are_known_by_their_content(book):
-    from sst_tutorial.weights import find_weights
-
-    entry = report(scored(), SENTENCE, weights=find_weights(None))
-    assert entry["weights"]["name"] == "ocean-1"
+    look(weights=find_weights(None))
+    (entry,) = read_ledger()
+    assert entry["weights"]["name"] == DEFAULT
     assert len(entry["weights"]["digest"]) == len(entry["weights"]["settings"]) == 12
+
+
+def test_scores_of_a_look_that_is_not_there(book):
+    enter_scores("0123456789ab", {})
+    with pytest.raises(ValueError, match="0123456789ab.*nothing may be changed"):
+        read_ledger()
 
 
 @pytest.mark.parametrize("do", ["change", "delete", "swap", "spoil"])
@@ -57,7 +62,7 @@ def test_what_was_written_stays(book, do):
     else:
         lines[1] = lines[1][:-5]
     book.write_text("\n".join(lines) + "\n")
-    for use in (read_ledger, lambda: report(scored(), SENTENCE)):
+    for use in (read_ledger, look):
         with pytest.raises(ValueError, match="nothing may be changed there"):
             use()
     assert book.read_text().splitlines() == lines
@@ -66,22 +71,23 @@ def test_what_was_written_stays(book, do):
 def test_what_is_no_report(book):
     for text in ("", "best one", "  a  b c\n d "):
         with pytest.raises(ValueError, match="must be a sentence of 5 words"):
-            report(scored(), text)
-    for other in (scored(validation=True), scored("simulated")):
-        with pytest.raises(ValueError, match="are no test"):
-            report(other, SENTENCE)
+            look(sentence=text)
+    with pytest.raises(ValueError, match="exam='simulated': simulated months are no test"):
+        look("simulated")
     assert not book.exists() and read_ledger() == []
-    assert table([]) == "The test was never opened."
 
 
 @pytest.fixture
 def evaluated(monkeypatch):
-    """Stands for minutes of work; what it was asked."""
+    """Stands for minutes of work; how many looks the ledger had when it began to score."""
     asked = []
 
-    def evaluate(methods, regimes, months, validation, daily):
-        asked.append(months)
-        return scored(months, validation)
+    def evaluate(methods, regimes, months, validation, daily, opening=None):
+        if opening is not None:
+            opening()
+        asked.append(len(read_ledger()))
+        methods = {"network": {"rmse": 0.2086123456}, "gaussian": {"rmse": 0.21}}
+        return {"months": months, "regimes": {"cloudy": {"methods": methods}}}
 
     monkeypatch.setattr(evaluation, "evaluate", evaluate)
     monkeypatch.setattr(evaluation, "table", lambda results: "scores")
@@ -94,7 +100,9 @@ def test_the_command_line_enters_a_report(book, evaluated, capsys):
     assert "look 1 at the test" in capsys.readouterr().out
     (entry,) = read_ledger()
     assert entry["command"].startswith("sst-tutorial evaluate --methods gaussian network --report")
-    assert entry["weights"]["name"] == "ocean-1"
+    assert (entry["weights"]["name"], entry["exam"], entry["version"]) == (DEFAULT, "smooth", 1)
+    assert entry["scores_K"] == {"cloudy": {"network": 0.208612, "gaussian": 0.21}}
+    assert evaluated == [1]  # it was there before the scores
     assert cli.main(words) == 0
     assert "no ledger knows" in capsys.readouterr().out and len(read_ledger()) == 1
     assert cli.main([*words, "--validation"]) == 0
@@ -125,40 +133,3 @@ def test_the_ledger_of_the_book_is_whole_and_names_its_records():
     for entry in entries:
         for name in entry.get("record", "").split(", "):
             assert not name.endswith(".json") or (RESULTS / name).is_file()
-
-
-def run_of(folder, name, seed, cloudy, lr=1e-3, done=True, **other):
-    (folder / f"{name}-{seed}").mkdir(parents=True)
-    record = {"settings": {"seed": seed, "lr": lr}, "validation": {"cloudy": cloudy, "clear": 0.1},
-              "done": done, "seconds": 60, "parameters": {"network": 5, "first_guess": 2},
-              "machine": {"gpu": None, "cores": 2}, "command": f"train {seed}", "commit": "abc"}
-    (folder / f"{name}-{seed}" / "run.json").write_text(json.dumps(record | other))
-
-
-def test_a_row_of_the_leaderboard_has_the_spread_of_its_seeds(tmp_path):
-    for seed, cloudy in ((2, 0.22), (0, 0.18), (1, 0.2)):
-        run_of(tmp_path / "q", "wide", seed, cloudy)
-    run_of(tmp_path / "q", "narrow", 0, 0.19, lr=2e-3)
-    run_of(tmp_path / "q", "killed", 0, 0.01, lr=3e-3, done=False)
-    (tmp_path / "q" / "wide-1" / "weights.safetensors").write_bytes(b"weights")
-    ((months, rows),) = leaderboard(tmp_path).items()
-    assert months == "cloudy, clear" and [row["name"] for row in rows] == ["q/narrow", "q/wide"]
-    narrow, wide = rows
-    assert narrow["spread_K"] is None and wide["spread_K"] == pytest.approx(0.01)
-    assert wide["rmse_K"] == pytest.approx(0.15) and wide["seeds"] == [0, 1, 2]
-    assert wide["by_set_K"] == pytest.approx({"cloudy": 0.2, "clear": 0.1})
-    assert wide["command"] == "train 0" and wide["commit"] == "abc" and wide["parameters"] == 7
-    assert wide["weights"][::2] == [None, None] and len(wide["weights"][1]) == 12
-
-
-def test_runs_that_were_judged_by_other_months_stand_apart(tmp_path):
-    run_of(tmp_path / "one", "a", 0, 0.2)
-    run_of(tmp_path / "two", "b", 0, 0.1, lr=2e-3)
-    run_of(tmp_path / "one", "c", 0, 0.1, lr=3e-3, validation={"moving_day": 0.4})
-    tables = leaderboard(tmp_path, {"two": "older months"})
-    assert {k: [row["name"] for row in rows] for k, rows in tables.items()} == {
-        "cloudy, clear": ["one/a"],
-        "cloudy, clear, older months": ["two/b"],
-        "moving_day": ["one/c"],
-    }
-    assert leaderboard(tmp_path / "nothing") == {}

@@ -114,6 +114,12 @@ def test_the_package_data_is_there_and_shipped(file):
     assert found and all(any(fnmatch(path, p) for p in patterns) for path in found)
 
 
+def test_every_folder_of_modules_is_shipped():
+    setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    found = {init.parent.relative_to(ROOT) for init in ROOT.glob("sst_tutorial/**/__init__.py")}
+    assert {".".join(folder.parts) for folder in found} <= set(setuptools["packages"])
+
+
 # ---- extras ------------------------------------------------------------------------------
 
 
@@ -246,17 +252,44 @@ def test_the_records_go_where_the_package_goes():
         assert not ships(name), name
 
 
-def test_an_installed_package_reads_its_own_copy(tmp_path):
-    """Without the repository around it, as in site-packages."""
-    package = tmp_path / "sst_tutorial"
-    package.mkdir()
+@pytest.fixture
+def installed(tmp_path, monkeypatch):
+    """A folder with the package in it, but not the repository, as site-packages is."""
+    monkeypatch.delenv("SST_TUTORIAL_LEDGER", raising=False)
+    package = tmp_path / "site" / "sst_tutorial"
+    package.mkdir(parents=True)
     for path in (ROOT / "sst_tutorial").glob("*.py"):
         (package / path.name).write_text(path.read_text())
     (package / "experiments" / "results").mkdir(parents=True)
-    (package / "experiments" / "results" / "mine.json").write_text('{"a": 1}')
-    done = subprocess.run(
-        [sys.executable, "-c", "from sst_tutorial.results import read_results, RESULTS\n"
-         "print(read_results('mine'), RESULTS.parent.name)\nread_results('yours')"],
-        capture_output=True, text=True, cwd=tmp_path, timeout=120,
+    return package
+
+
+def in_folder(code, package, cwd):
+    return subprocess.run(
+        [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(package.parent)!r})\n{code}"],
+        capture_output=True, text=True, cwd=cwd, timeout=120,
+    )  # fmt: skip
+
+
+def test_an_installed_package_reads_its_own_copy(installed, tmp_path):
+    (installed / "experiments" / "results" / "mine.json").write_text('{"a": 1}')
+    code = (
+        "from sst_tutorial.results import read_results, RESULTS\n"
+        "print(read_results('mine'), RESULTS.parent.name)\nread_results('yours')"
     )
+    done = in_folder(code, installed, tmp_path)
     assert done.stdout.startswith("{'a': 1} experiments\nyours.json is not here"), done.stderr
+
+
+def test_an_installed_package_keeps_its_looks_in_the_folder_of_the_user(installed, tmp_path):
+    shipped = installed / "experiments" / "results" / "ledger.jsonl"
+    shipped.write_text('{"exam": "smooth", "by": ["the book"], "after": null}\n')
+    before = shipped.read_text()
+    code = (
+        "from sst_tutorial.ledger import ledger_path, open_test, read_ledger\n"
+        "open_test('smooth', 1, 'month', ['mine'], 'chosen on the twin, by its mean')\n"
+        "print(ledger_path(), [look['by'] for look in read_ledger()])"
+    )
+    done = in_folder(code, installed, tmp_path)
+    assert done.stdout == "ledger.jsonl [['the book'], ['mine']]\n", done.stderr
+    assert shipped.read_text() == before and len((tmp_path / "ledger.jsonl").read_text()) > 50

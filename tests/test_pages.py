@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import figures
 import yaml
 
 ROOT = Path(__file__).parents[1]
@@ -119,3 +120,22 @@ def test_pictures_have_their_size_and_wait_below_the_first(site):
 def test_site_has_the_files_that_hosts_and_search_engines_ask_for(site):
     for name in ("index.html", "404.html", "robots.txt", "_static/favicon.svg"):
         assert (site / name).is_file(), name
+
+
+CAPTION = re.compile(r'<span class="caption-number">(Figure [\d.]+) </span>.*?href="#([\w-]+)"')
+CITED = re.compile(r'<a class="reference internal" href="[^"#]*#(fig-[\w-]+)">(?:<span[^>]*>)?'
+                   r"([^<]*)<")
+
+
+def test_pages_show_the_numbers_that_the_text_cites(site):
+    texts = [page.read_text(encoding="utf-8") for page in pages(site)]
+    shown = {name: number for text in texts for number, name in CAPTION.findall(text)}
+    assert shown == {name: f"Figure {number}" for name, number in figures.numbers().items()}
+    links = [link for text in texts for link in CITED.findall(text)]
+    assert len(links) > 100
+    assert [link for link in links if link[1] != shown[link[0]]] == []
+
+
+def test_pages_leave_out_the_captions_that_notebooks_show(site):
+    for page in pages(site):
+        assert "<strong>Figure " not in page.read_text(encoding="utf-8"), page.name

@@ -1,6 +1,7 @@
 """Maps of any size: lazy and in parts they are the same; a store goes on where a run was killed."""
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -77,6 +78,13 @@ def test_errors_of_observations_reach_every_map(parts, output):
     np.testing.assert_allclose(lazy["sst"], told["sst"], atol=1e-4)
     blind = (reconstruct(ds, SMOOTH) for ds in (daily, daily.drop_vars("sst_error")))
     xr.testing.assert_equal(*(ds[["sst", "n_observed"]] for ds in blind))
+
+
+def test_days_come_back_from_another_process():
+    """As a worker gets its tasks: pickled, so that nothing is still the same object."""
+    daily, estimator = daily_maps(H=100, W=20), network()
+    lazy = reconstruct(daily.chunk(time=7), estimator, output="daily")
+    agree(pickle.loads(pickle.dumps(lazy)).compute(), reconstruct(daily, estimator, output="daily"))
 
 
 @pytest.mark.parametrize("output", ["monthly", "daily", "both"])

@@ -645,6 +645,7 @@ def test_two_processes_train_one_network(tmp_path):
     command += ["--steps", "3", "--out", str(tmp_path / "out")]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.count("use it with --model") == 1  # one of them speaks
     log = rows(tmp_path / "out" / "log.csv")
     assert [row["step"] for row in log] == ["2", "3"]
     assert [row["step"] for row in rows(tmp_path / "out" / "steps.csv")] == ["1", "2", "3"]

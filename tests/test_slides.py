@@ -26,6 +26,11 @@ def small(tmp_path):
         code("print(1)", metadata={"tags": ["hide-output"]}, outputs=printed("the answer\n")),
         markdown("<details><summary>Why</summary>\n\nBecause of $x$.\n\n</details>"),
         code("print(2)", outputs=printed("two\n")),
+        markdown("### A map\n\n[Figure 3.1](#fig-map) is small."),
+        code("draw()", metadata={"mystnb": {"figure": {"name": "fig-map", "caption": "A map."}}},
+             outputs=[nbformat.v4.new_output("display_data", data={"image/png": "AA=="})]),
+        nbformat.v4.new_markdown_cell("**Figure 3.1.** A map.", id="caption-fig-map",
+                                      metadata={"tags": ["caption", "remove-cell"]}),
         code("x = 1\n" * 40, outputs=printed("long code\n")),
         code("return ...", metadata={"tags": ["exercise"]}),
         code("return 42", metadata={"tags": ["solution", "hide-cell"]}, outputs=printed("no\n")),
@@ -43,6 +48,13 @@ def test_a_slide_for_each_thing_to_look_at(small):
     assert any('class="question"' in one and "what?" in one for one in found)
     assert any("print(2)" in one and "two" in one for one in found)
     assert any("return ..." in one for one in found)
+
+
+def test_a_figure_has_its_number_and_no_link_leads_nowhere(small):
+    figure, = [one for one in small[1] if "data:image/png" in one]
+    assert "<h2>A map: Figure 3.1</h2>" in figure
+    text = "".join(small[1])
+    assert "Figure 3.1 is small." in text and "#fig-map" not in text
 
 
 def test_answers_are_covered_and_solutions_are_not_there(small):

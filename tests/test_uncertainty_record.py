@@ -81,8 +81,8 @@ def made_up(script, monkeypatch, tmp_path, in_this_process):
 
 def test_the_record_holds_all_methods_on_the_same_questions(made_up, tmp_path):
     script, paths = made_up
-    pair, seeds = [paths["both"], paths["months"]], [paths["both"], paths["again"]]
-    script.record(pair, "nothing was chosen by these four months", seeds, of_oi=2)
+    pair, seeds_of = [paths["both"], paths["months"]], [paths["both"], paths["again"]]
+    script.record(pair, "nothing was chosen by these four months", seeds_of, of_oi=2)
     record = json.loads((tmp_path / "uncertainty.json").read_text())
     assert record["networks"] == {"both": {"loss": "crps"}, "months": {"loss": "crps"}}
     groups = record["exams"]["small"]["groups"]
@@ -104,6 +104,10 @@ def test_the_record_holds_all_methods_on_the_same_questions(made_up, tmp_path):
     (entry,) = read_ledger(tmp_path / "ledger.jsonl")
     assert entry["exam"] == "small" and script.OI in entry["by"]
     assert not [name for name in entry["by"] if "constant" in name]
+    assert set(entry["scores_K"]["a"]) == {"both", "months", script.OI, *script.ENSEMBLE}
+    assert set(entry["by"]) == set(entry["scores_K"]["a"])
+    words = f"record {' '.join(pair)} --ensemble {' '.join(seeds_of)} --every 1 --oi 2"
+    assert record["command"] == f"python experiments/checks/uncertainty.py {words}"
 
 
 def test_constant_and_table_come_from_the_twin(made_up):

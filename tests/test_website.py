@@ -10,10 +10,16 @@ import os
 import re
 import shutil
 import subprocess
+from base64 import b64decode
+from io import BytesIO
 from pathlib import Path
 
+import figures
+import nbformat
+import notebooks
 import pytest
 from _ext import finish_pages, sources
+from PIL import Image
 
 from sst_tutorial import phone
 
@@ -110,6 +116,15 @@ def test_a_phone_gets_the_figures_drawn_for_it(loads):
     assert month and all(len(one["phone"]) >= 5 for one in month)
 
 
+def test_the_dark_turns_charts_round_and_dims_maps(loads):
+    for one in (one for one in loads if "month_of_ocean" in one["page"]):
+        kinds = one["filters"]
+        assert len(kinds["chart"]) >= 2 and len(kinds["other"]) >= 4
+        dark = one["scheme"] == "dark"
+        assert set(kinds["chart"]) == {"invert(1) hue-rotate(180deg)" if dark else "none"}
+        assert set(kinds["other"]) == {"brightness(0.85)" if dark else "none"}
+
+
 def test_a_figure_opens_at_its_own_size_on_a_phone(loads):
     found = [one["enlarged"] for one in loads if one.get("enlarged")]
     assert found
@@ -174,6 +189,41 @@ def test_pictures_are_sized_and_wait(page):
     assert '<img src="data:abc">' in done
 
 
+@pytest.mark.parametrize("paper, chart", [(0.97, True), (0.84, False)])
+def test_a_chart_is_nearly_all_paper(tmp_path, paper, chart):
+    picture = finish_pages.Image.new("RGB", (100, 100), (254, 254, 254))
+    picture.paste((31, 119, 180), (0, 0, 100, round(100 * (1 - paper))))
+    picture.save(tmp_path / "one.png")
+    body = '<article class="bd-article"><img src="one.png"><img class="a" src="one.png"></article>'
+    done = finish_pages.sized_images(body, tmp_path)
+    assert re.findall(r'class="([^"]*)" ?(?:src|>)', done.partition("<img")[2]) == (
+        ["chart", "chart a"] if chart else ["a"])
+
+
+def words_of(cell, text):
+    """What is said of a figure: its caption, labels and titles, and the lines that cite it."""
+    figure = cell.metadata["mystnb"]["figure"]
+    labels = re.findall(r'"([^"\n]*)"', re.sub(r"\{.*?\}", "", cell.source))  # no f-string's names
+    lines = [line for line in text.splitlines() if f"#{figure['name']})" in line]
+    return [figure["caption"], *(label for label in labels if " " in label), *lines]
+
+
+@pytest.mark.parametrize("path", notebooks.chapters(), ids=lambda path: path.stem)
+def test_no_word_is_wrong_where_a_chart_is_turned_round(path):
+    """On dark pages black is white there, and dark is pale."""
+    notebook = nbformat.read(path, as_version=4)
+    text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    for cell, figure in figures.captioned(notebook):
+        png = next((output.data["image/png"] for output in cell.outputs
+                    if "image/png" in output.get("data", {})), None)
+        if png is None or not finish_pages.is_chart(Image.open(BytesIO(b64decode(png)))):
+            continue
+        for words in words_of(cell, text):
+            words = words.replace("white noise", "")
+            found = re.findall(r"\b(?:black|white|pale|dark)\w*", words, flags=re.I)
+            assert not found, f"{figure['name']}: {found} in {words!r}"
+
+
 def test_a_drawing_with_steps_says_what_they_are(tmp_path):
     (tmp_path / "d.svg").write_text(
         '<svg viewBox="0 0 360 90"><g id="f1" class="at" aria-label="a &lt; b"/>\n<g><rect/></g>'
@@ -230,6 +280,13 @@ def test_the_sentence_before_a_live_cell_is_left_out():
 
     assert sources.without_announcements(cells(["live"]))["cells"][0]["source"] == "Text.\n\n"
     assert "next cell" in str(sources.without_announcements(cells([]))["cells"][0]["source"])
+
+
+def test_a_figure_of_another_chapter_is_linked_by_its_name():
+    text = "See [Figure 2.1](other.ipynb#fig-x) in [the other](other.ipynb#head)."
+    page = {"cells": [{"cell_type": "markdown", "source": [text]}]}
+    assert sources.with_known_figures(page)["cells"][0]["source"] == (
+        "See [Figure 2.1](#fig-x) in [the other](other.ipynb#head).")
 
 
 def test_a_page_without_an_address_leaves_out_what_needs_it():

@@ -1,4 +1,7 @@
-"""What of a source the website leaves out: cells that need a kernel, and an address not yet set."""
+"""What of a source the website leaves out: cells that need a kernel, and an address not yet set.
+
+And how it finds a figure of another chapter.
+"""
 
 import json
 import re
@@ -11,6 +14,8 @@ import address  # noqa: E402  (book/address.py)
 
 # A sentence that announces a live cell, which the page drops.
 ANNOUNCES = re.compile(r"^In (?:Colab or )?JupyterLab\b.*\bnext cell\b.*$\n*", flags=re.M)
+# In a notebook a link to another chapter's figure names the file; MyST knows figures by name alone.
+ELSEWHERE = re.compile(r"\]\(\w+\.ipynb(#fig-[\w-]+\))")
 NEEDS_ADDRESS = re.compile(r"<!-- needs the address -->\n(.*?)<!-- end -->\n", flags=re.S)
 
 
@@ -20,6 +25,14 @@ def without_announcements(notebook):
     for cell, following in zip(cells, cells[1:], strict=False):
         if "live" in following["metadata"].get("tags", []) and cell["cell_type"] == "markdown":
             cell["source"] = ANNOUNCES.sub("", "".join(cell["source"]))
+    return notebook
+
+
+def with_known_figures(notebook):
+    """Link a figure of another chapter by its name."""
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "markdown":
+            cell["source"] = ELSEWHERE.sub(r"](\1", "".join(cell["source"]))
     return notebook
 
 
@@ -35,7 +48,8 @@ def with_address(text, is_set):
 def read(app, docname, source):
     path = Path(app.env.doc2path(docname))
     if path.suffix == ".ipynb":
-        source[0] = json.dumps(without_announcements(json.loads(source[0])))
+        notebook = with_known_figures(without_announcements(json.loads(source[0])))
+        source[0] = json.dumps(notebook)
     elif path.suffix == ".md":
         source[0] = with_address(source[0], address.is_set(address.repository()))
 

@@ -20,6 +20,7 @@ moving seas are kept on disk, 12 MB and less, see `sst_tutorial.kept`.
 import argparse
 import json
 import re
+import shlex
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -385,6 +386,19 @@ def tasks_of(args, record) -> list:
     return tasks
 
 
+def open_exams(tasks, sentence, command) -> dict[str, str]:
+    """{exam: its look in the ledger}, of those on which networks are scored; before they are."""
+    by = {}
+    for exam, _, _, name, weights in tasks:
+        if weights is not None:
+            by.setdefault(exam, set()).add(name)
+    about = "month, day"
+    return {
+        exam: ledger.open_test(exam, EXAMS[exam].version, about, names, sentence, command)
+        for exam, names in by.items()
+    }
+
+
 def main(argv=None):
     """Score methods on the exams and add them to the record."""
     parser = argparse.ArgumentParser("exams.py", description=main.__doc__)
@@ -404,23 +418,21 @@ def main(argv=None):
     opened = bool(args.weights) and not args.validation
     if opened and args.report is None:
         parser.error("a network on the test needs --report SENTENCE: what was chosen, and by what")
-    sentence = ledger.checked_sentence(args.report) if opened else None
-    tasks, looks = tasks_of(args, record), {}
-    words = " ".join(sys.argv[1:] if argv is None else argv)
+    tasks, scores = tasks_of(args, record), {}
+    words = shlex.join(sys.argv[1:] if argv is None else argv)
     record["command"] = f"python experiments/checks/exams.py {words}".strip()
     record["date"] = time.strftime("%Y-%m-%d", time.gmtime())
+    looks = open_exams(tasks, args.report, record["command"]) if opened else {}
     with ProcessPoolExecutor(args.jobs, get_context("spawn")) as pool:
         for task, found in zip(tasks, pool.map(scored, tasks), strict=True):
             add(record, task, found)
             write(with_differences(record), path)
             told = {question: round(row["rmse"], 4) for question, (_, row) in found.items()}
             if task[-1] is not None:
-                looks.setdefault(task[0], {})[f"{task[1]}: {task[3]}"] = told
+                scores.setdefault(task[0], {})[f"{task[1]}: {task[3]}"] = told
             print(*task[:2], task[3], told, flush=True)
-    for exam, scores in looks.items() if opened else ():
-        by = {key.split(": ")[1] for key in scores}
-        about = exam, EXAMS[exam].version, "month, day"
-        ledger.look(*about, by, sentence, scores, record["command"])
+    for exam, look in looks.items():
+        ledger.enter_scores(look, scores[exam])
     return 0
 
 

@@ -9,7 +9,7 @@ experiments/results. Of the latter it writes experiments/results/leaderboard.jso
 import sys
 from pathlib import Path
 
-from sst_tutorial.ledger import leaderboard
+from sst_tutorial.leaderboard import leaderboard
 from sst_tutorial.results import RESULTS, commit, write_results
 
 # Runs of a sea that remembered less, see the log of 2026-11-26 in experiments/README.md.

@@ -14,12 +14,12 @@ import numpy as np
 import torch
 import xarray as xr
 from scipy.ndimage import gaussian_filter
-from simulation import DX, DY, OISST_SMOOTHING_KM, real_anomalies, rounded, slope, spectrum
+from simulation import DIGITS, DX, DY, OISST_SMOOTHING_KM, real_anomalies, slope, spectrum
 
 from sst_tutorial import open_sst
 from sst_tutorial.benchmark import data_file, shared_data
 from sst_tutorial.moving_sea import moving_anomalies
-from sst_tutorial.results import RESULTS, write_results
+from sst_tutorial.results import RESULTS, rounded, write_results
 from sst_tutorial.simulate import KM_PER_DEGREE
 
 CELL = 8.0  # km
@@ -163,7 +163,7 @@ def compare() -> dict:
         "oisst_tasmania_1982_2010": statistics(real_anomalies()[None], (DY, DX)),
     }
     results |= {name: beside_short(name, n, made) for name, n in SHORT.items()}
-    return rounded(results | {"slstr_gradient_kurtosis": slstr_fronts()})
+    return rounded(results | {"slstr_gradient_kurtosis": slstr_fronts()}, digits=DIGITS)
 
 
 def main() -> None:

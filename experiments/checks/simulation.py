@@ -16,7 +16,7 @@ from sst_tutorial import open_sst, simulate
 from sst_tutorial.benchmark import data_file, of_years, shared_data
 from sst_tutorial.coast import ocean_mask
 from sst_tutorial.prior import climatology_for, daily_climatology
-from sst_tutorial.results import RESULTS, write_results
+from sst_tutorial.results import RESULTS, rounded, write_results
 
 YEARS = (1982, 2010)
 DY, DX = 27.8, 20.9  # km between cells of the Tasmanian grid
@@ -24,6 +24,7 @@ OPEN = (slice(0, 26), slice(8, 32))  # rows and columns without land
 OISST_SMOOTHING_KM = 20.0  # Gaussian that explains how fast the OISST spectrum drops below 150 km
 LAGS = range(1, 16)  # days
 RUNS, DAYS = 12, 730
+DIGITS = 3  # significant ones: what a reader can use, and what another machine repeats
 
 
 def real_anomalies() -> np.ndarray:
@@ -171,15 +172,6 @@ def patches(hidden: np.ndarray, ocean: np.ndarray) -> dict:
     return out
 
 
-def rounded(value):
-    """Three significant digits are what a reader can use, and what another machine repeats."""
-    if isinstance(value, dict):
-        return {str(key): rounded(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [rounded(item) for item in value]
-    return float(f"{value:.3g}") if isinstance(value, float) else value
-
-
 def compare() -> dict:
     """All statistics, real and simulated."""
     hidden, ocean = real_windows()
@@ -202,7 +194,8 @@ def compare() -> dict:
                 "slstr": cloud_statistics(hidden, ocean),
                 "simulated": cloud_statistics(made_up, np.ones_like(made_up)),
             },
-        }
+        },
+        digits=DIGITS,
     )
 
 

@@ -21,6 +21,7 @@ The exams are opened to report: the sentence goes into the ledger.
 """
 
 import argparse
+import shlex
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -81,13 +82,15 @@ TRUTH_NOISE = {
     ("fine", "scenes"): checks.OF_SCENES.noise_variance**0.5,
 }
 OI = "OI, measured"
+ENSEMBLE = ("ensemble", "ensemble, head", "ensemble, both")  # by its own bar, its head's, both
 SEEN_EDGES = np.array([0, 1, 2, 3, 4, 6, 9, 13])  # days that saw the cell; of the month
 NEAR_EDGES = np.array([0, 1, 2, 3, 5, 8, 12])  # days to the nearest sight; of a day
 
 
 def asked(exam, group, twin=False, every=1) -> dict[str, list[Question]]:
     """{"month" or "day": every so manyth of its questions}."""
-    return {kind: items[::every] for kind, items in EXAMS[exam].questions(group, twin).items()}
+    made = checks.questions_of(exam, group, twin)
+    return {kind: items[::every] for kind, items in made.items()}
 
 
 # ---------------------------------------------------------------- training
@@ -257,12 +260,11 @@ def judged(pairs, units, block) -> dict:
 
 @dataclass(frozen=True)
 class Task:
-    """One question of one group of an exam. networks: {name: weights} of those that answer it;
-    twins: {name: OnTwins}; every: one of so many is asked, of_oi: so many of OI."""
+    """One group of an exam. networks: {name: weights}; twins: {name: OnTwins}; every: one of so
+    many questions is asked, of_oi: so many of OI."""
 
     exam: str
     group: str
-    kind: str
     correlated: bool
     networks: dict
     twins: dict
@@ -275,11 +277,13 @@ class Task:
         return self.group + ", correlated noise" * self.correlated
 
 
-def pairs_of(task: Task, items) -> dict[str, list]:
+def pairs_of(task: Task, kind: str, items) -> dict[str, list]:
     """{method: [(errors, standard deviations) of each question]}."""
-    key, pairs = (task.exam, task.group, task.kind), {}
+    key, pairs = (task.exam, task.group, kind), {}
     noise = TRUTH_NOISE.get(key[:2], 0.0)
     for name, weights in task.networks.items():
+        if kind == "day" and not checks.answers_days(weights):
+            continue
         method = as_sure_method(weights)
         constant, table = task.twins[name].constant_and_table(key)
         for question in items:
@@ -298,11 +302,8 @@ def pairs_of(task: Task, items) -> dict[str, list]:
             estimate, apart = task.ensemble(question.month, question.day)
             error, apart = error_of(estimate, question), apart[question.judged]
             head = pairs[name][i][1]
-            for words, bar in (
-                ("ensemble", np.hypot(np.maximum(factor * apart, 1e-3), noise)),
-                ("ensemble, head", head),
-                ("ensemble, both", np.hypot(head, apart)),
-            ):
+            bars = np.hypot(np.maximum(factor * apart, 1e-3), noise), head, np.hypot(head, apart)
+            for words, bar in zip(ENSEMBLE, bars, strict=True):
                 pairs.setdefault(words, []).append((error, bar))
     return pairs
 
@@ -317,16 +318,21 @@ def oi_pairs(task: Task, items) -> list:
     return found
 
 
-def place_of(task: Task) -> dict:
-    """What the record says of a task."""
+def places_of(task: Task) -> dict[str, dict]:
+    """{"month" or "day": what the record says of it}, where one of the networks answers it."""
     torch.set_num_threads(1)
+    kinds = asked(task.exam, task.group, every=task.every).items()
+    answered = {"month"} | {"day" for w in task.networks.values() if checks.answers_days(w)}
+    return {kind: place_of(task, kind, items) for kind, items in kinds if kind in answered}
+
+
+def place_of(task: Task, kind: str, items) -> dict:
     block = EXAMS[task.exam].block
-    items = asked(task.exam, task.group, every=task.every)[task.kind]
     if task.correlated:
         rng = np.random.default_rng(8)
         items = [under_correlated_noise(question, rng) for question in items]
     units = [q.unit or q.month.name for q in items]
-    pairs = pairs_of(task, items)
+    pairs = pairs_of(task, kind, items)
     place = {"questions": len(items)}
     place["methods"] = {name: judged(own, units, block) for name, own in pairs.items()}
     if (task.exam, task.group) in TRUTH_NOISE:
@@ -339,7 +345,7 @@ def place_of(task: Task) -> dict:
         place["with_oi"] = {"questions": len(items[::few]), "methods": rows}
     for name, row in place["methods"].items():
         numbers = (f"{n} {row[n]:.3f}" for n in ("rmse", "ratio", "z_std", "crps"))
-        print(task.exam, task.label, task.kind, name, *numbers, flush=True)
+        print(task.exam, task.label, kind, name, *numbers, flush=True)
     return place
 
 
@@ -363,12 +369,28 @@ def under_correlated_noise(question: Question, rng) -> Question:
     return replace(question, month=replace(month, sst=sst))
 
 
+def tasks_of(networks, twins, ensemble, every, of_oi) -> list[Task]:
+    """A task for each group, and one more where it is judged again under correlated noise."""
+    about = networks, twins, ensemble
+    return [
+        Task(exam, group, correlated, *about, every * one_of, of_oi)
+        for (exam, group), one_of in JUDGED.items()
+        for correlated in ((False, True) if (exam, group) in CORRELATED else (False,))
+    ]
+
+
+def command_of(weights, seeds, every, of_oi) -> str:
+    """What repeats the record, but for --report: who opens the exams again says anew why."""
+    words = ["record", *weights, *(["--ensemble", *seeds] if seeds else [])]
+    words += ["--every", str(every), "--oi", str(of_oi)]
+    return f"python experiments/checks/uncertainty.py {shlex.join(map(str, words))}"
+
+
 def record(weights, sentence, seeds=(), jobs=1, every=1, of_oi=OI_QUESTIONS) -> None:
     networks = {checks.name_of(w): w for w in weights}
     ensemble = Ensemble([str(seed) for seed in seeds]) if seeds else None
     found = {
-        "command": f"python experiments/checks/uncertainty.py record {' '.join(networks)} --every "
-        f"{every} --oi {of_oi}",
+        "command": command_of(weights, seeds, every, of_oi),
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
         "commit": commit(),
         "machine": machine(),
@@ -378,44 +400,45 @@ def record(weights, sentence, seeds=(), jobs=1, every=1, of_oi=OI_QUESTIONS) -> 
         "seeds": [checks.name_of(seed) for seed in seeds],
         "exams": {},
     }
-    days = {name: checks.answers_days(w) for name, w in networks.items()}
-    twins = {name: OnTwins(as_sure_method(w), days[name]) for name, w in networks.items()}
+    twins = {n: OnTwins(as_sure_method(w), checks.answers_days(w)) for n, w in networks.items()}
     if ensemble is not None:
         twins["ensemble"] = OnTwins(Ensemble(ensemble.seeds), True)
-    tasks = []
-    for exam, group in JUDGED:
-        for kind in EXAMS[exam].questions(group):
-            here = {name: w for name, w in networks.items() if kind == "month" or days[name]}
-            for correlated in (False, True) if (exam, group) in CORRELATED else (False,):
-                some = every * JUDGED[exam, group], of_oi
-                if here:
-                    tasks.append(Task(exam, group, kind, correlated, here, twins, ensemble, *some))
+    tasks = tasks_of(networks, twins, ensemble, every, of_oi)
+    looks = open_exams(tasks, sentence, found["command"])
     with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
-        for task, place in zip(tasks, pool.map(place_of, tasks), strict=True):
+        for task, places in zip(tasks, pool.map(places_of, tasks), strict=True):
             exam = EXAMS[task.exam]
             about = {"version": exam.version, "seed": exam.seeds[0], "groups": {}}
             groups = found["exams"].setdefault(task.exam, about)["groups"]
-            groups.setdefault(task.label, {})[task.kind] = place
+            if places:
+                groups[task.label] = places
     write_results(found, RESULTS / "uncertainty.json")
-    enter(found, sentence)
+    for exam, look in looks.items():
+        ledger.enter_scores(look, scores_of(found["exams"][exam]))
 
 
-def enter(found, sentence) -> None:
-    """A line of the ledger for each exam: RMSE in K of the estimates, CRPS stands in the record."""
-    for exam, part in found["exams"].items():
-        scores = {
-            group: {
-                name: float(f"{row['rmse']:.6g}")
-                for name, row in (
-                    place.get("with_oi", {}).get("methods", {}) | place["methods"]
-                ).items()
-                if not name.endswith((", constant", ", table"))
-            }
-            for group, kinds in part["groups"].items()
-            for place in list(kinds.values())[:1]
-        }
-        by = {name for methods in scores.values() for name in methods}
-        ledger.look(exam, part["version"], "spread", by, sentence, scores, found["command"])
+def open_exams(tasks, sentence, command) -> dict[str, str]:
+    """{exam: its look in the ledger}, entered before the first score."""
+    by = {}
+    for task in tasks:
+        names = by.setdefault(task.exam, set())
+        names |= {*task.networks, *(ENSEMBLE if task.ensemble is not None else ())}
+        names |= {OI} if (task.exam, task.group) in WITH_OI else set()
+    return {
+        exam: ledger.open_test(exam, EXAMS[exam].version, "spread", names, sentence, command)
+        for exam, names in by.items()
+    }
+
+
+def scores_of(part) -> dict:
+    """RMSE in K of the estimates of an exam for its ledger; CRPS stands in the record."""
+    scores = {}
+    for group, kinds in part["groups"].items():
+        place = next(iter(kinds.values()))
+        rows = place.get("with_oi", {}).get("methods", {}) | place["methods"]
+        bars = (", constant", ", table")  # of the same estimates
+        scores[group] = {n: row["rmse"] for n, row in rows.items() if not n.endswith(bars)}
+    return scores
 
 
 # ---------------------------------------------------------------- command line

@@ -26,7 +26,7 @@ def answer_3(name):
 def answer_3(name):
     return validation_rmse(load_weights("ocean-1").eval(), still)
 # 3 right
-guess_3 = "ocean-1"
+guess_3 = "alike"
 def answer_3(name):
     with torch.no_grad():
         found = load_weights(name).eval()(*still.inputs).mean

@@ -85,7 +85,7 @@ function widerThan(page, width) {
   }), width);
 }
 
-// Figures drawn at less than 0.8 of their size that no button enlarges.
+// Figures drawn at less than 0.8 of their size that no button enlarges; forms for phones; what the theme does to pixels.
 function small() {
   const figures = [...document.querySelectorAll(".bd-article img:not(a img, figure[data-labels] img)")];
   const place = (image) => image.closest("picture") ?? image;
@@ -94,7 +94,10 @@ function small() {
   const shrunk = figures.filter((image) => image.offsetWidth && image.offsetWidth < 0.79 * own(image));
   const silent = shrunk.filter((image) => !place(image).nextElementSibling?.matches("button.enlarge"));
   const phone = figures.filter(narrow).map((image) => ({ shown: image.offsetWidth, own: Number(own(image)), file: image.currentSrc }));
-  return { small: silent.map((image) => image.src), phone };
+  const filters = { chart: [], other: [] };
+  for (const image of figures.filter((one) => !one.src.endsWith(".svg")))
+    filters[image.matches(".chart") ? "chart" : "other"].push(getComputedStyle(image).filter);
+  return { small: silent.map((image) => image.src), phone, filters };
 }
 
 // Presses the first button under a figure, looks at what opens, and leaves by the Escape key.

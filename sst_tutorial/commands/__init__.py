@@ -1,0 +1,1 @@
+"""The commands of `sst-tutorial`, a file for each; `sst_tutorial/cli.py` joins them."""
