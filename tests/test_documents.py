@@ -1,4 +1,4 @@
-"""What the README and CONTRIBUTING name is there: commands, options, targets, files, links, names."""
+"""What the README and CONTRIBUTING name is there: commands, options, targets, files, links."""
 
 import re
 import shlex
@@ -102,11 +102,14 @@ def test_files_that_are_named_are_there(page):
     assert not missing
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_links_lead_somewhere(page):
-    links = re.findall(r"\]\(([^)#\s]+)[^)]*\)", text_of(page))
-    near = [link for link in links if "://" not in link]
-    assert near and not [a for a in near if not ((ROOT / page).parent / a).exists()]
+def test_links_lead_somewhere():
+    found = [
+        (ROOT / page).parent / link
+        for page in PAGES
+        for link in re.findall(r"\]\(([^)#\s]+)[^)]*\)", text_of(page))
+        if "://" not in link
+    ]
+    assert len(found) > 10 and not [path for path in found if not path.exists()]
 
 
 def test_python_in_the_pages_imports_what_is_there():

@@ -1,7 +1,7 @@
 """What is learning without labels worth? Four tables, all judged on 2011-2012; the test stays shut.
 
     python experiments/checks/pretraining.py            # ten processes on an H100, some 7 minutes
-    python experiments/checks/pretraining.py --small    # eight processors, some 7 minutes
+    python experiments/checks/pretraining.py --small    # ten processors, some 16 minutes
 
 writes experiments/results/pretraining.json. Settings: experiments/pretraining/*.toml.
 
