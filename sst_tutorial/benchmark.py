@@ -283,7 +283,10 @@ def cloudy(clouds):
     """Those of the clouds (n, H, W), True = observed, that make the cloudy regime."""
     few = clouds[clouds.mean((1, 2)) < CLOUDY]
     if len(few) == 0:
-        raise ValueError(f"clouds holds no day that sees less than {CLOUDY} of its cells")
+        raise ValueError(
+            f"clouds holds no day that sees less than {CLOUDY} of its cells; take those of a "
+            "cloudier sea or season"
+        )
     return few
 
 

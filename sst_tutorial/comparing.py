@@ -125,22 +125,8 @@ def compare(
     before = _runs_before(out, plan, budget)
     seeds = max(seeds, len(before["change"]))
     _announce(plan, budget, runs_of_base, seeds, small)
-    record = {
-        "format": FORMAT,
-        "command": command,
-        "base": plan.name,
-        "change": plan.words,
-        "sources": plan.sources,
-        "verdict": None,
-        "difference_K": None,
-        "small_K": small,
-        "budget": budget,
-        "exam": _about(plan.exam),
-        "settings": as_dict(plan.changed),
-        "hash": {"base": plan.hash("base"), "change": plan.hash("change")},
-        "runs": before | ({} if runs_of_base is None else {"base": runs_of_base}),
-        **_where(),
-    }
+    done = before | ({} if runs_of_base is None else {"base": runs_of_base})
+    record = _record(plan, command, small, budget, done)
 
     def keep(which, runs):
         record["runs"][which] = runs
@@ -157,6 +143,26 @@ def compare(
     keep("change", runs)
     print(f"{plan.words}: {words}")
     return Comparison(words, found, record)
+
+
+def _record(plan, command: str, small: float, budget: dict, done: dict) -> dict:
+    """Of a comparison that has no verdict yet; done: its runs so far."""
+    return {
+        "format": FORMAT,
+        "command": command,
+        "base": plan.name,
+        "change": plan.words,
+        "sources": plan.sources,
+        "verdict": None,
+        "difference_K": None,
+        "small_K": small,
+        "budget": budget,
+        "exam": _about(plan.exam),
+        "settings": as_dict(plan.changed),
+        "hash": {"base": plan.hash("base"), "change": plan.hash("change")},
+        "runs": done,
+        **_where(),
+    }
 
 
 def store(base="quick", seeds=10, seconds=None, steps=None, exam=None, folder=None) -> Path:

@@ -262,7 +262,8 @@ def _fields(held: dict, rule: Rule | None, read_as: str | None, bias: bool, wher
     if rule is not None and rule.rising is not None:
         fields["grade"] = rule.grade(held["quality"]).astype("float32")
     if "error" in held:
-        fields["error"] = held["error"].astype("float32")
+        error = held["error"].astype("float32")
+        fields["error"] = error.where(error > 0)  # 0 or -1: not known
     return fields
 
 

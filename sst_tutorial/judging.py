@@ -46,6 +46,7 @@ DRAWS = 8  # each well-seen day is judged twice, below other clouds
 PARTS = 4  # a draw hides the well-seen days of one part of the days, in runs of a few days
 RUN = 5
 LEAST_DAYS = 6  # with observations: fewer have no other days to take clouds from
+NO_DIFFERENCE = 1e-3  # of the smallest error: maps that differ in their rounding alone are level
 FEW = 10  # judged days: intervals from fewer are too narrow to choose by
 # Of a file, what a laptop judges in minutes. DINEOF takes longest, by cells times days squared.
 MOST_DAYS, MOST_CELL_DAYS, MOST_CELL_DAYS_DAYS = 184, 2_000_000, 1e8
@@ -506,7 +507,10 @@ def _answer(answer, name, question) -> np.ndarray:
         raise ValueError(f"{name}: {error}") from error
     bad = int((~np.isfinite(values)).sum())
     if bad:
-        raise ValueError(f"{name} left {bad} of {len(values)} judged cells without a finite value")
+        raise ValueError(
+            f"{name} left {bad} of {len(values)} judged cells without a finite value; it must "
+            "answer everywhere over the ocean"
+        )
     return values
 
 
@@ -620,7 +624,7 @@ def _compared(rows, numbers, units) -> dict:
     for name in others if days > 2 else ():
         span = difference_interval(sums(name), sums(best), block=_block(days), level=level)
         rows[name]["minus_best"] = [rows[name]["rmse"] - rows[best]["rmse"], *span]
-        if span[0] <= 0:
+        if span[0] <= 0 or span[1] <= NO_DIFFERENCE * rows[best]["rmse"]:
             tied.append(name)
     tied = [name for name in rows if name in tied]  # from the simplest on
     take = tied[0] if days >= FEW else None

@@ -290,7 +290,7 @@ class MonthDataset(Dataset):
             gappy = gappy.sel(time=slice(first, last))
             complete = complete.sel(time=slice(first, last))
         if gappy.sizes["time"] == 0:
-            raise ValueError(f"years={years} leaves no day of the series")
+            raise ValueError(f"years={years} leaves no day of the series; choose years that it has")
         self.gappy, self.complete, self.climatology = gappy, complete, climatology
         self.periods = gappy.indexes["time"].to_period("M").unique()
 

@@ -292,7 +292,8 @@ def build(first_guess: dict, network: dict, scale: float = 1.0) -> Estimator:
     """
     guess = _made(FIRST_GUESSES, "first_guess", first_guess)
     arguments = dict(network)
-    require(type(network.get("skip", False)) is bool, "network.skip must be true or false")
+    skip = network.get("skip", False)
+    require(type(skip) is bool, f"network.skip must be true or false, got {skip!r}")
     skip_chans = guess.skip_chans if arguments.pop("skip", False) else 0
     net = _made(NETWORKS, "network", arguments, in_chans=guess.chans, skip_chans=skip_chans)
     nn.init.zeros_(net.last.weight)

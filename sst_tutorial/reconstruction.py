@@ -188,7 +188,10 @@ def as_sure_method(model=None):
     estimator, provenance = _estimator(model)
     spread = load_spread(model, estimator)
     if spread is None:
-        raise ValueError(f"model {provenance['weights']!r} has no {spread_file(model).name}")
+        raise ValueError(
+            f"model={provenance['weights']!r} has no {spread_file(model).name} beside it, the file "
+            "that tells how far it errs; take a shipped name, or `as_method`"
+        )
 
     def method(month: Month, day: int | None = None) -> tuple[np.ndarray, np.ndarray]:
         if day is not None:

@@ -23,9 +23,9 @@ import xarray as xr
 
 from sst_tutorial._extras import need
 from sst_tutorial.benchmark import (
-    CLOUDY,
     MIDDLE_DAY,
     MOVING_VALIDATION,
+    cloudy,
     data_file,
     moving_months,
     of_years,
@@ -236,17 +236,15 @@ def validation_batches(
     if clouds is None:
         batch = SampleMaker("cpu", seed=999_999, pieces=16)(0, 32)
         clouds = batch.observed[batch.exists].numpy()
-    seen = clouds.mean((1, 2))
-    if not (seen < CLOUDY).any():
-        raise ValueError(f"clouds holds no day that sees less than {CLOUDY} of its cells")
+    few = cloudy(clouds)
     part, climatology = of_years(daily, years["val"]), daily["climatology"]
-    cloudy = validation_months(part, climatology, clouds[seen < CLOUDY], draws=8, seed=5)
+    months = validation_months(part, climatology, few, draws=8, seed=5)
     clear = validation_months(part, climatology, clouds, draws=8, seed=6)
-    batches["cloudy"] = Batch.of(cloudy, patch, device)
+    batches["cloudy"] = Batch.of(months, patch, device)
     batches["clear"] = Batch.of(clear, patch, device)
     if lasting:
         rng = np.random.default_rng(7)
-        months = [under_lasting_clouds(m, clouds[seen < CLOUDY], 3, rng) for m in cloudy]
+        months = [under_lasting_clouds(month, few, 3, rng) for month in months]
         batches["lasting"] = Batch.of(months, patch, device)
     return batches
 

@@ -114,7 +114,10 @@ class SampleMaker:
         self.no_climatology, self.truth = no_climatology, truth
         self.simulated = 1.0 - moving if real is None else simulated
         if max(moving, self.simulated + moving) > 1:
-            raise ValueError(f"simulated={simulated} and moving={moving} are more than all samples")
+            raise ValueError(
+                f"simulated={simulated} and moving={moving} are more than all samples; choose "
+                "shares that are at most 1 together"
+            )
         self.rng = torch.Generator(device=self.device).manual_seed(seed)
         self.host = torch.Generator().manual_seed(seed)  # numbers the host needs, without a sync
         self.real, self.real_ocean = self._real(real)

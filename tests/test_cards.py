@@ -9,10 +9,12 @@ import nbformat
 import notebooks
 import numpy as np
 import pytest
+import torch
 from test_checks import script
 
 from sst_tutorial import comparing
 from sst_tutorial.deciding import difference, verdict
+from sst_tutorial.model import VideoEncoder
 from sst_tutorial.results import RESULTS, read_results
 
 RECORD = read_results("cards")
@@ -97,6 +99,18 @@ def test_classes_on_the_page_are_those_that_ran(cards):
         assert not name or name in source
     for slot in re.findall(r"--set (\w+)=experiments", text):
         assert slot in (*comparing.PARTS, *comparing.TAUGHT)
+
+
+def test_dividing_in_the_embedding_divides(cards):
+    """A class that overrides a method under its old name changes nothing, without a word."""
+    encoder = cards.classes.Divided(embed_dim=8, patch_size=(1, 2, 2))
+    x = torch.tensor([[1.0, 2.0], [3.0, 4.0]]).view(1, 1, 1, 2, 2)
+    mask = torch.tensor([[False, False], [True, True]]).view(x.shape)
+    patch = encoder.patches(x, mask)  # (1, 1, 8): values, then flags
+    assert patch.flatten().tolist() == [2.0, 4.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0.0]
+    plain = VideoEncoder(embed_dim=8, patch_size=(1, 2, 2))
+    plain.load_state_dict(encoder.state_dict())
+    assert not torch.allclose(encoder(x, mask), plain(x, mask))
 
 
 def test_half_a_line_is_no_run(cards, tmp_path):

@@ -633,3 +633,14 @@ def test_what_is_left_of_another_variable_keeps_its_words():
     again = open_sst(left, variable="chlor_a", transform="log10")["sst"]
     seen = again.notnull().values
     np.testing.assert_allclose(again.values[seen], daily["sst"].values[seen], atol=1e-5)
+
+
+def test_maps_that_differ_in_their_rounding_alone_are_level():
+    """A network's maps, handed back by --filled, were "ahead by 0.000 (0.000 to 0.000)"."""
+    square = np.random.default_rng(0).uniform(5, 6, 20)
+    rows = {
+        name: {"rmse": float(np.sqrt(s.mean() / 100)), "square_sum": s}
+        for name, s in {"worse": 1.3 * square, "one": square * (1 + 1e-6), "same": square}.items()
+    }
+    found = judging._compared(rows, np.full(20, 100.0), "K")
+    assert found["best"] == "same" and found["tied"] == ["one", "same"] and found["take"] == "one"

@@ -1,5 +1,7 @@
 """The package can be installed beside what readers have, and its versions agree everywhere."""
 
+import json
+import re
 import subprocess
 import sys
 import tomllib
@@ -9,6 +11,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 import sst_tutorial
@@ -95,6 +98,26 @@ def test_pins_hold_for_every_index():
 
 def test_binder_has_the_same_torch():
     assert f"torch=={pins()['torch']}" in (ROOT / ".binder" / "requirements.txt").read_text()
+
+
+def test_binder_has_the_extras_that_chapters_use_and_no_others():
+    """A module of another extra, or the part of the package that needs one, is not imported."""
+    line = (ROOT / ".binder" / "requirements.txt").read_text().splitlines()[-1]
+    extras = Requirement(f"sst-tutorial{line.removeprefix('.')}").extras
+    assert extras == extras_of("all") - {"all", "download", "onnx"}
+    absent = r"^\s*(from|import) (sst_tutorial\.(download|export)|requests|onnx\w*)\b"
+    for path in (ROOT / "book" / "chapters").glob("*.ipynb"):
+        cells = json.loads(path.read_text())["cells"]
+        code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+        assert not re.search(absent, "\n".join(code), re.MULTILINE), path.name
+
+
+def test_the_dev_container_has_a_python_that_will_do_and_makes_the_book():
+    container = json.loads((ROOT / ".devcontainer" / "devcontainer.json").read_text())
+    python = container["image"].rpartition(":")[2]
+    assert python in SpecifierSet(PROJECT["requires-python"])
+    readme = (ROOT / "README.md").read_text()
+    assert f"\n{container['postCreateCommand']} " in readme  # as the README says it
 
 
 def test_the_citation_has_the_version_of_the_package():

@@ -50,6 +50,9 @@ def test_the_row_that_follows_the_pointer(used):
         assert 0.63 < np.mean(row == 0) < 0.7  # two thirds of the map are hidden, as is said
     assert found["pointed"]["says"].startswith("Row 8, column 11,")
     assert found["moved"]["says"].startswith("Row 7, column 10,")
+    # A move computes the row of the patch that asks, not those of all 96 for the same error.
+    assert found["powers"] <= 2 * 96
+    assert found["moved"]["error"] == found["pointed"]["error"] == found["start"]["error"]
     # What the question above the piece leads to: likeness repairs a wide head, and then is ahead.
     errors = {tuple(map(float, key.split())): e for key, e in found["errors"].items()}
     assert errors[4, 0] > 1.5 * errors[4, 1]

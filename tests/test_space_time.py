@@ -105,6 +105,22 @@ def test_attention_is_its_definition(heads, axis):
             torch.testing.assert_close(found[line], listen(module, x[line], known[line], position))
 
 
+@pytest.mark.parametrize("axis", [1, 2])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_attention_written_in_place_is_the_one_that_learns(axis, dtype):
+    module = loud(_Attention(32, 4, axis)).to(dtype)
+    x, known = torch.randn(2, 7, 6, 32, dtype=dtype), torch.rand(2, 7, 6) < 0.7
+    known[0, 0], known[1, :, 2] = False, False
+    position = _positions((7, 2, 3), x.device)[axis - 1]
+    learning, before = module(x, known, position), x.clone()
+    assert learning.requires_grad
+    with torch.inference_mode():
+        quick = module(x, known, position)
+        other = module(x, torch.ones_like(known), position)
+    torch.testing.assert_close(quick, learning, atol=1e-5, rtol=1e-5)
+    assert torch.equal(x, before) and (other - quick).abs().max() > 1e-2
+
+
 def test_a_null_key_that_draws_all_silences_the_others():
     module = loud(_Attention(16, 2, 2))
     x, known = torch.randn(1, 1, 4, 16), torch.ones(1, 1, 4, dtype=torch.bool)

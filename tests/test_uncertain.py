@@ -19,6 +19,7 @@ from sst_tutorial.uncertain import (
     LOSSES,
     Lessons,
     Spread,
+    _days_to,
     calibration,
     clues_of,
     crps_of,
@@ -86,6 +87,39 @@ def test_clues_say_what_their_names_say():
     assert (clue(clues, "days asked for") == 0).all()
     month = clues_about(Batch.of(months, network().patch_size))
     torch.testing.assert_close(clue(month, "days asked for").exp().mean(), torch.tensor(31.0))
+
+
+@torch.inference_mode()
+def test_clues_are_gaussian_sums_around_each_cell_and_day():
+    batch = Batch.of(a_batch(T=30), network().patch_size)
+    seen, (row, col, day) = batch.observed.double(), (torch.arange(n) for n in (12, 16, 31))
+    scene = scene_of(*batch.inputs[:4])
+
+    def sums(x, cells, days):
+        ways = (torch.exp(-(((n[:, None] - n) / s) ** 2) / 2) for n, s in
+                ((day, days), (row, cells), (col, cells)))  # fmt: skip
+        return torch.einsum("btij,ts,ik,jl->bskl", x, *(way.double() for way in ways))
+
+    for name, (cells, days) in {
+        "seen within 1.2 cells, 1 days": (1.2, 1.0),
+        "seen within 4 cells, 8 days": (4.0, 8.0),
+        "seen within 10 cells, 8 days": (10.0, 8.0),
+    }.items():
+        found = scene.daily[:, :, CLUES.index(name)].double().exp() - 0.02
+        torch.testing.assert_close(found, sums(seen, cells, days), atol=1e-4, rtol=1e-4)
+    there = (batch.ocean[:, None] & batch.exists[:, :, None, None]).double()
+    share = sums(there, 4.0, 1e6)[:, 0] / (2 * np.pi * 4.0**2 * 31)
+    torch.testing.assert_close(scene.month[:, 2].double(), share, atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize("seen", [0.0, 0.1, 0.6, 1.0])
+def test_days_to_an_observation_are_counted(seen):
+    T, sky = 9, np.random.default_rng(1).random((2, 9, 3, 4)) < seen
+    since, until = (a.numpy() for a in _days_to(torch.from_numpy(sky)))
+    for b, t, i, j in np.ndindex(sky.shape):
+        when = np.flatnonzero(sky[b, :, i, j])
+        assert since[b, t, i, j] == min([t - d for d in when if d <= t], default=T)
+        assert until[b, t, i, j] == min([d - t for d in when if d >= t], default=T)
 
 
 @torch.inference_mode()

@@ -1532,6 +1532,336 @@ def F4_running_means_by_the_title(tmp):
     return Case(saved(ds, tmp), sea(), warns="each covers about 5 days: running")
 
 
+# ------------------------------------------------------------- more siblings of each kind
+
+
+@case
+def A5_five_codes_side_by_side(tmp):
+    """AMSR2 in bytes: 251 .. 255 are land, ice, rain and no observation, 0.15 K apart."""
+    codes = np.where(np.arange(24)[:, None] < 12, 253, np.where(np.arange(32) < 16, 254, 251))
+    stored = np.where(hidden(), codes, np.round((sea()["sst"].fillna(0).values + 3) / 0.15))
+    stored[:, :3, :3] = 255
+    ds = changed(sea(), values=stored.astype("uint8"))
+    ds["sst"].attrs |= {"scale_factor": 0.15, "add_offset": -3.0}
+    seen = sea()
+    seen["sst"][:, :3, :3] = np.nan
+    return Case(saved(ds, tmp), seen, warns="exactly 34.95, .* fill", within=0.08)
+
+
+@case
+def A5_a_code_that_rounding_split(tmp):
+    random = np.random.default_rng(0)
+    both = random.choice(np.float32([0, 3.05e-5]), (31, 24, 32))
+    return Case(saved(sea().fillna(xr.DataArray(both, dims=("time", "lat", "lon"))), tmp), sea(),
+                warns="exactly 0, .* fill")  # fmt: skip
+
+
+def filled_by_means():
+    return sea().fillna(sea().mean(("lat", "lon")))
+
+
+@case
+def A5_the_mean_of_each_day(tmp):
+    ds = changed(filled_by_means(), attrs={"units": "degC"})
+    return Case(saved(ds, tmp), sea(), warns="on 31 of 31 days one exact value, another each day")
+
+
+@case
+def A5_the_mean_of_each_day_lazily(tmp):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(data, "IN_MEMORY", 0)
+        out = open_sst(changed(filled_by_means(), attrs={"units": "degC"}).chunk(time=5, lat=10))
+    assert out["sst"].chunks is not None
+    return Case(out.compute(), sea())
+
+
+@case
+def A5_not_so_ice_on_a_lake_all_winter(tmp):
+    """One value, the same on all days, that meets the water smoothly."""
+    ds = sea(clouds=0).assign_coords(lat=LAT + 12, lon=LON - 65)
+    cold = np.maximum(2.5 - 0.25 * np.arange(24)[:, None] + 0.5 * (ds["sst"].values - 16), 0)
+    ds = changed(ds, values=cold.astype("float32"))
+    return Case(saved(ds, tmp), ds)
+
+
+def in_bytes(kind, **attrs):
+    """uint8 of 0.15 K from -3 degC, read as int8: 18 degC is byte 140."""
+    stored = np.where(hidden(), 255, np.round((sea()["sst"].fillna(0).values + 3) / 0.15))
+    ds = changed(sea(), values=stored.astype("uint8").astype(kind), attrs=attrs)
+    ds["sst"].attrs |= {"scale_factor": 0.15, "add_offset": -3.0}
+    return ds
+
+
+@case
+def A6_unsigned_with_a_capital(tmp):
+    ds = in_bytes("int8", _Unsigned="True", _FillValue=np.int8(-1))
+    return Case(saved(ds, tmp), sea(), within=0.08)
+
+
+@case
+def A6_unsigned_forgotten(tmp):
+    """The warmer half would become NaN."""
+    ds = in_bytes("int8", _FillValue=np.int8(-1))
+    return Case(saved(ds, tmp), error=r"if 2\*\*8 steps .* added: .* _Unsigned = 'true'")
+
+
+def under_cloud(name, cloudy, clear, dtype="int8", **attrs):
+    """A sea without gaps that is 9 K too cold below cloud, with a variable that tells; and the
+    right one."""
+    ds = sea(clouds=0)
+    ds = changed(ds, values=ds["sst"].values - 9 * hidden().astype("float32"))
+    ds[name] = (ds["sst"].dims, np.where(hidden(), cloudy, clear).astype(dtype), attrs)
+    return ds, sea(clouds=0).where(~hidden())
+
+
+def words_of(*meanings):
+    values = np.arange(len(meanings), dtype="int8")
+    return {"flag_values": values, "flag_meanings": " ".join(meanings)}
+
+
+for label, name, values, attrs, told in (
+    ("clear_cloud", "cloud_mask", (1, 0), words_of("clear", "cloud"), "cloud_mask <= 0"),
+    ("no_cloud", "cloud_flag", (1, 0), words_of("no_cloud", "cloud"), "cloud_flag <= 0"),
+    ("valid", "flag", (1, 0), words_of("valid", "invalid"), "flag <= 0"),
+    ("clear_sky", "status", (1, 0), words_of("clear_sky", "cloud_contaminated", "none"), "status"),
+    ("one_is_cloud", "cloud", (1, 0), {"long_name": "cloud mask, 1 = cloud"}, "cloud <= 0"),
+    ("zero_is_good", "quality_flag", (1, 0), {"comment": "0=good, 1=bad"}, "quality_flag <= 0"),
+    ("one_is_good", "quality_flag", (0, 1), {"comment": "1=good, 0=bad"}, "quality_flag >= 1"),
+    ("qc", "QC", (3, 0), {"comment": "0 = good, 3 = bad"}, "QC <= 1"),
+    ("capitals", "quality", (1, 0), words_of("GOOD", "BAD"), "quality <= 0"),
+    ("bits", "l2p_flags", (64, 0),
+     {"flag_masks": np.int8([1, 2, 4, 64]), "flag_meanings": "microwave land ice cloud"},
+     "l2p_flags without its bits of cloud"),
+    ("bits_cloudy", "rejection", (9, 1),
+     {"flag_masks": np.int8([1, 8]), "flag_meanings": "not_cloud cloudy"}, "rejection without"),
+    ("five_is_best", "quality", (2, 5), {"long_name": "quality, 5 is best"}, "quality >= 4"),
+):  # fmt: skip
+
+    def by_words(tmp, name=name, values=values, attrs=attrs, told=told):
+        ds, seen = under_cloud(name, *values, **attrs)
+        return Case(saved(ds, tmp), seen, warns=told)
+
+    CASES[f"B5_{label}"] = by_words
+
+
+@case
+def B5_a_cloud_mask_that_does_not_tell(tmp):
+    ds, _ = under_cloud("cloud_mask", 1, 0)
+    return Case(saved(ds, tmp), ds, warns="'cloud_mask' was left alone")
+
+
+@case
+def B5_a_cloud_mask_and_its_sense(tmp):
+    ds, seen = under_cloud("cloud_mask", 1, 0)
+    return Case(saved(ds, tmp), seen, options={"quality": "<=0"})
+
+
+@case
+def B5_grades_before_a_cloud_mask(tmp):
+    ds, seen = graded()
+    ds["cloud_mask"] = ds["quality_level"] * 0 + 1
+    return Case(saved(ds, tmp), seen, warns="quality_level >= 4")
+
+
+@case
+def C3_named_without_a_unit(tmp):
+    """An array without a name, of which nobody can say that its 289 are kelvin."""
+    file = tmp / "a.nc"
+    nameless = sea(units="K")["sst"].rename(None)
+    nameless.attrs = {}
+    nameless.to_netcdf(file)
+    return Case(
+        file,
+        sea(),
+        options={"variable": "__xarray_dataarray_variable__", "units": "K"},
+    )
+
+
+@case
+def C4_numbers_of_rows_beside_degrees(tmp):
+    ds = sea().assign_coords(lat=np.arange(24), lon=np.arange(32))
+    ds["latitude"] = ("lat", LAT, {"units": "degrees_north"})
+    ds["longitude"] = ("lon", LON, {"units": "degrees_east"})
+    return Case(saved(ds, tmp), sea())
+
+
+@case
+def C4_numbers_of_rows_alone(tmp):
+    ds = sea().assign_coords(lat=np.arange(24), lon=np.arange(32))
+    return Case(saved(ds, tmp), error=r"number rows and columns \(0..23, 0..31, no unit\)")
+
+
+@case
+def C4_lat_and_lon_interchanged(tmp):
+    ds = sea().rename(lat="y", lon="lat").rename(y="lon")
+    turned = ds.transpose("time", "lat", "lon")
+    return Case(saved(ds, tmp), turned, warns="are land by the outlines .* swapped, mirrored")
+
+
+@case
+def D4_a_cloud_mask_beside_a_land_mask(tmp):
+    ds = sea()
+    ds["mask"] = (ds["sst"].dims, hidden().astype("int8"))
+    land = np.arange(24)[:, None] * np.ones(32) < 3
+    ds["land_mask"] = (("lat", "lon"), land.astype("int8"))
+    ds["sst"] = ds["sst"].where(~ds["land_mask"].astype(bool))
+    return Case(saved(ds, tmp), ds[["sst"]], ocean=~land)
+
+
+for name, wet, attrs in (
+    ("mask_rho", 1, {}),
+    ("land", 0, {}),
+    ("landfrac", 0, {}),
+    ("tmaskutil", 1, {}),
+    ("water_mask", 1, {}),
+    ("oceanmask", 1, {}),
+    ("landsea", 0, {}),
+    ("surface_type", 0, words_of("ocean", "land")),
+):
+
+    def by_name(tmp, name=name, wet=wet, attrs=attrs):
+        land = (np.arange(24)[:, None] < 6) & (np.arange(32) < 8)
+        ds = sea().where(~xr.DataArray(land, dims=("lat", "lon")))
+        ds["sst"].attrs = {"units": "degC"}
+        mask = np.where(land, 1 - wet, wet).astype("int8")
+        return Case(saved(ds.assign({name: (("lat", "lon"), mask, attrs)}), tmp), ds, ocean=~land)
+
+    CASES[f"D4_{name}"] = by_name
+
+
+@case
+def D4_flags_that_are_no_mask(tmp):
+    """Bits of which "ocean" is never set would make all of it land."""
+    ds, seen = under_cloud("flags", 64, 0)
+    meanings = {"flag_masks": np.int8([1, 2, 64]), "flag_meanings": "ocean land cloud"}
+    ds["flags"].attrs = meanings
+    return Case(saved(ds, tmp), seen, warns="less than a tenth of what was seen")
+
+
+def with_levels(dim, levels, **attrs):
+    deep = np.stack([sea()["sst"].values - k for k in (6, 3, 0)], 1)
+    ds = xr.Dataset({"temp": (("time", dim, "lat", "lon"), deep, {"units": "degC"})}, sea().coords)
+    return ds if levels is None else ds.assign_coords({dim: (dim, levels, attrs)})
+
+
+@case
+def E5_the_surface_of_roms_comes_last(tmp):
+    ds = with_levels("s_rho", [-0.9, -0.5, -0.1], positive="up")
+    return Case(saved(ds, tmp), options={"variable": "temp"}, error=r"\{'s_rho': 2\}\) .at -0.1")
+
+
+@case
+def E5_the_surface_of_depths(tmp):
+    ds = with_levels("depth", [100.0, 50.0, 0.5])
+    return Case(saved(ds, tmp), options={"variable": "temp"}, error=r"\{'depth': 2\}\) .at 0.5")
+
+
+@case
+def E5_levels_without_numbers(tmp):
+    ds = with_levels("level", None)
+    return Case(saved(ds, tmp), options={"variable": "temp"}, error="whichever end is the surface")
+
+
+@case
+def E5_a_climatology(tmp):
+    ds = sea().drop_vars("time")
+    ds["time"] = ("time", np.arange(31), {"units": "days since 0001-03-01"})
+    return Case(saved(ds, tmp), error="begins in the year 1: a climatology")
+
+
+def stamped_as(values, units=None, **attrs):
+    attrs = attrs if units is None else attrs | {"units": units}
+    return sea().drop_vars("time").assign_coords(time=("time", values, attrs))
+
+
+DAYS_OF_MARCH = np.datetime64("2016-03-01") + np.arange(31)
+
+
+def counted(origin, unit="D"):
+    return (DAYS_OF_MARCH - np.datetime64(origin)) / np.timedelta64(1, unit)
+
+
+def written(pattern):
+    return np.array([f"{day.item():{pattern}}" for day in DAYS_OF_MARCH])
+
+
+for label, values, units in (
+    ("modified_julian", counted("1858-11-17"), "modified julian day"),
+    ("mjd", counted("1858-11-17"), "MJD"),
+    ("unix", counted("1970-01-01", "s"), "unix time"),
+    ("epoch", counted("1970-01-01", "s"), "seconds since epoch"),
+    ("day_of_year", written("%Y%j").astype(int), None),
+    ("day_of_year_units", written("%Y%j").astype(int), "yyyyddd"),
+    ("hours", written("%Y%m%d00").astype("int64"), "YYYYMMDDHH"),
+    ("hours_no_unit", written("%Y%m%d12").astype("int64"), None),
+    ("seconds", written("%Y%m%d000000").astype("int64"), None),
+    ("floats", written("%Y%m%d").astype(float), None),
+    ("slashes", written("%Y/%m/%d"), None),
+    ("points", written("%Y.%m.%d"), None),
+    ("wrf", written("%Y-%m-%d_00:00:00"), None),
+    ("digits", written("%Y%m%d0000"), None),
+    ("month_name", written("%d %b %Y"), None),
+    ("month_first", written("%b %d, %Y"), None),
+    ("ctime", written("%a %b %d 00:00:00 %Y"), None),
+    ("japan", written("%Y-%m-%dT20:00:00+09:00"), None),
+    ("utc", counted("1981-01-01", "s"), "seconds since 1981-01-01 00:00:00 UTC"),
+):
+
+    def at_times(tmp, values=values, units=units):
+        return Case(saved(stamped_as(values, units), tmp), sea())
+
+    CASES[f"H6_{label}"] = at_times
+
+
+@case
+def H6_day_or_month_first(tmp):
+    ds = stamped_as(counted("1950-01-02"), "days since 02-01-1950")
+    return Case(saved(ds, tmp), error="day and month can be read in two ways")
+
+
+@case
+def H6_seconds_that_look_like_no_date(tmp):
+    ds = stamped_as(counted("1970-01-01", "s").astype("int64"))
+    return Case(saved(ds, tmp), error="with the unit None; it needs CF units")
+
+
+@case
+def H7_slope_and_intercept(tmp):
+    stored = np.where(hidden(), 65535, np.round((sea()["sst"].fillna(0).values + 2) / 0.01))
+    ds = changed(sea(), values=stored.astype("uint16"), attrs={"Slope": 0.01, "Intercept": -2.0})
+    return Case(saved(ds, tmp), sea(), warns="Slope and Intercept of 'sst' are taken|exactly 653")
+
+
+@case
+def H7_attributes_in_lists_and_bytes(tmp):
+    ds = stamped_as(counted("1950-01-01"), b"days since 1950-01-01")
+    ds["sst"].attrs["units"] = ["degC"]
+    return Case(ds, sea())
+
+
+@case
+def H8_coordinates_in_a_group_beside(tmp):
+    """An L2 file of NASA: the refusal is that of a swath, not of two groups."""
+    lines = ("number_of_lines", "pixels_per_line")
+    lat, lon = np.meshgrid(LAT, LON, indexing="ij")
+    sst = xr.Dataset({"sst": (lines, sea()["sst"].values[0], {"units": "degC"})})
+    sst.to_netcdf(tmp / "a.nc", group="geophysical_data")
+    place = {"latitude": (lines, lat), "longitude": (lines, lon + 0.3 * lat)}
+    xr.Dataset(place).to_netcdf(tmp / "a.nc", mode="a", group="navigation_data")
+    return Case(tmp / "a.nc", error="2-D .* a swath or curvilinear grid")
+
+
+for unit, spelled in enumerate(
+    ("degree_Celsius (ITS-90)", "deg-C", "Cel", "Kelvin (K)", "\\degree C", "℃", "°K")
+):
+
+    def in_unit(tmp, spelled=spelled):
+        ds = sea(units="K" if "K" in spelled else "degC")
+        return Case(saved(changed(ds, attrs={"units": spelled}), tmp), sea())
+
+    CASES[f"I5_unit_{unit}"] = in_unit
+
+
 # ------------------------------------------------------------- the table
 
 
@@ -1680,6 +2010,22 @@ def test_the_error_of_each_pixel_by_other_names(name, attrs):
     np.testing.assert_allclose(open_sst(ds)["sst_error"].mean(), 0.3, rtol=1e-5)
     ds[name].attrs["units"] = "percent"
     assert "sst_error" not in open_sst(ds)
+
+
+def test_an_error_of_nothing_or_less_is_not_known():
+    """-1 and 0 are how files write that they do not know; nobody measures without an error."""
+    ds = sea().assign(sst_uncertainty=sea()["sst"] * 0 + 0.3)
+    ds["sst_uncertainty"].attrs = {"units": "K"}
+    ds["sst_uncertainty"][:, :5], ds["sst_uncertainty"][:, 5:9] = 0.0, -1.0
+    out = open_sst(ds)["sst_error"].values
+    assert np.isnan(out[:, :9]).all() and np.nanmax(np.abs(out - 0.3)) < 1e-6
+
+
+def test_a_variable_without_a_unit_is_told_to_be_no_temperature():
+    nameless = sea(units="K").rename(sst="Band1")
+    nameless["Band1"].attrs = {}
+    with pytest.warns(UserWarning, match="look like kelvin.* taken for no temperature"):
+        assert "variable" in open_sst(nameless, variable="Band1").attrs
 
 
 def test_parts_of_an_error_and_errors_of_an_analysis_are_no_noise():

@@ -65,6 +65,14 @@ function offerEnlarging(image) {
   place.after(button);
 }
 
+// Sphinx links a picture of given width to its file: without JavaScript that is how it enlarges.
+function freeFromLinks() {
+  for (const link of document.querySelectorAll(".bd-article a.image-reference")) {
+    const image = link.querySelector("img");
+    if (image?.src === link.href) link.replaceWith(...link.childNodes);
+  }
+}
+
 function offerAll() {
   document.querySelectorAll(".bd-article img:not(a img, figure[data-labels] img)").forEach(offerEnlarging);
 }
@@ -161,6 +169,7 @@ document.addEventListener("DOMContentLoaded", () => {
   speakingSliders();
   waitForPieces();
   document.querySelectorAll("img[data-steps]").forEach(stepThrough);
+  freeFromLinks();
   offerAll();
   window.addEventListener("resize", offerAll);
 });

@@ -62,8 +62,8 @@ class Divided(VideoEncoder):
     Per channel; the validity flags stay what they are.
     """
 
-    def _patches(self, x):
-        patches = super()._patches(x)  # (B, T'H'W', 2C Pt Ph Pw)
+    def patches(self, x, mask):
+        patches = super().patches(x, mask)  # (B, T'H'W', 2C Pt Ph Pw)
         data, valid = patches.unflatten(2, (2, self.in_chans, -1)).unbind(2)
         seen = valid.mean(3, keepdim=True)  # (B, T'H'W', C, 1)
         data = data / seen.clamp_min(1 / valid.shape[3])

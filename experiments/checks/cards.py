@@ -235,7 +235,7 @@ def names_that_can_run(only=None, bases=BASES) -> list[str]:
         try:
             data_file("oisst_tasmania_1982_2016.nc")
             if benchmark_folder() is None:
-                raise ValueError("no folder of the benchmark")
+                raise ValueError("no folder of the benchmark: set SST_TUTORIAL_DATA to its place")
             comparing._months(EXAMS_OF_BASES[base][0])  # of a sea that moves: made and kept now
         except Exception as error:  # no data, or nothing that reads NetCDF: the others can run
             print(f"{base} is left out: {error}", flush=True)
@@ -298,6 +298,24 @@ def done(lines: Lines, name: str, steps: dict[str, int]) -> list[dict]:
     return [runs[seed] for seed in sorted(runs)]
 
 
+def how_many_steps(a, names, pool, lines: Lines) -> tuple[list[str], dict[str, int]]:
+    """The names that could be timed, and the steps that each takes in the seconds of a run."""
+    asked = [(take_speed, n) for n in names * a.rounds if not lines.of("speed", n)]
+    asked += [(about_base, n) for n in names if n in BASES and not lines.of("base", n)]
+    for job in [pool.submit(*what) for what in asked]:
+        _keep(job, lines)
+    timed = {r["name"] for r in lines.of("speed")}
+    names = [n for n in names if n in timed and _base(n) in timed]
+    before = next((r["steps"] for r in reversed(lines.of("steps"))), {})
+    steps = refined(lines, before)
+    missing = [n for n in names if n not in steps]
+    if missing:
+        steps |= steps_of(lines, missing, a.seconds)
+    if steps != before:
+        lines.add({"kind": "steps", "seconds": a.seconds, "steps": steps})
+    return names, steps
+
+
 def many(a) -> None:
     began = time.monotonic()
     lines = Lines(Path(a.out) / "runs.jsonl")
@@ -310,19 +328,7 @@ def many(a) -> None:
     with ProcessPoolExecutor(a.workers, context, begin_worker) as pool:
         lines.add({"kind": "about", "seconds": a.seconds, "workers": a.workers}
                   | comparing._where())  # fmt: skip
-        asked = [(take_speed, n) for n in names * a.rounds if not lines.of("speed", n)]
-        asked += [(about_base, n) for n in names if n in BASES and not lines.of("base", n)]
-        for job in [pool.submit(*what) for what in asked]:
-            _keep(job, lines)
-        timed = {r["name"] for r in lines.of("speed")}
-        names = [n for n in names if n in timed and _base(n) in timed]
-        before = next((r["steps"] for r in reversed(lines.of("steps"))), {})
-        steps = refined(lines, before)
-        missing = [n for n in names if n not in steps]
-        if missing:
-            steps |= steps_of(lines, missing, a.seconds)
-        if steps != before:
-            lines.add({"kind": "steps", "seconds": a.seconds, "steps": steps})
+        names, steps = how_many_steps(a, names, pool, lines)
         print(f"{time.monotonic() - began:.0f} s: steps {steps}", flush=True)
         todo = [(n, s) for n in names for s in range(a.base_seeds if n in BASES else a.seeds)]
         # Seeds in turn: who is stopped early has some of everything.
@@ -385,39 +391,43 @@ def collect(a) -> None:
     for name in (n for n in BASES[:-1] if lines.of("run", n)):
         write_base(lines, name, steps, seconds, where_of(lines, name), a.into)
     for card in CARDS:
-        if card.id not in steps:
-            continue
-        runs, base = (done(lines, name, steps) for name in (card.id, card.base))
-        found = {exam: decided(runs, base, exam) for exam in card.exams}
-        plan = plan_of(card.id, seconds)
-        here, there = (where_of(lines, name)["machine"] for name in (card.id, card.base))
-        record["cards"][card.id] = {
-            "title": card.title,
-            "group": card.group,
-            "base": card.base,
-            "change": plan.words,
-            "where": where_of(lines, card.id),
-            "sources": plan.sources,
-            "steps": {
-                "base": steps[card.base],
-                "change": steps[card.id],
-                "by_whole_runs": (refined(lines, steps) if here == there else steps)[card.id],
-            },
-            "ms_per_step": run_ms(base, runs) if here == there else looks_ms(lines, card.id),
-            "cpu_s": statistics.median(run["cpu_s"] for run in runs),
-            "seeds": [run["seed"] for run in runs],
-            "rmse_K": {
-                which: [r["exams"][card.exams[0]]["rmse_K"] for r in x]
-                for which, x in (("base", base), ("change", runs))
-            },
-            "square_sum": [r["exams"][card.exams[0]]["square_sum"] for r in runs],
-            **found[card.exams[0]],
-            "exams": found,
-        }
-        print(f"{card.title} ({card.base}): {found[card.exams[0]]['verdict']}")
+        if card.id in steps:
+            row = record["cards"][card.id] = about_card(card, lines, steps, seconds)
+            print(f"{card.title} ({card.base}): {row['verdict']}")
     record["large"] = {name: large_stage(*runs) for name, runs in LARGE.items()}
     record["longest"] = {name: large_stage(*runs) for name, runs in LONGEST.items()}
     write_results(record, a.into / "cards.json")
+
+
+def about_card(card: Card, lines: Lines, steps: dict[str, int], seconds: float) -> dict:
+    """What the record says of a card: what was changed, how long it took, what came out."""
+    runs, base = (done(lines, name, steps) for name in (card.id, card.base))
+    found = {exam: decided(runs, base, exam) for exam in card.exams}
+    plan = plan_of(card.id, seconds)
+    here, there = (where_of(lines, name)["machine"] for name in (card.id, card.base))
+    return {
+        "title": card.title,
+        "group": card.group,
+        "base": card.base,
+        "change": plan.words,
+        "where": where_of(lines, card.id),
+        "sources": plan.sources,
+        "steps": {
+            "base": steps[card.base],
+            "change": steps[card.id],
+            "by_whole_runs": (refined(lines, steps) if here == there else steps)[card.id],
+        },
+        "ms_per_step": run_ms(base, runs) if here == there else looks_ms(lines, card.id),
+        "cpu_s": statistics.median(run["cpu_s"] for run in runs),
+        "seeds": [run["seed"] for run in runs],
+        "rmse_K": {
+            which: [r["exams"][card.exams[0]]["rmse_K"] for r in x]
+            for which, x in (("base", base), ("change", runs))
+        },
+        "square_sum": [r["exams"][card.exams[0]]["square_sum"] for r in runs],
+        **found[card.exams[0]],
+        "exams": found,
+    }
 
 
 def large_stage(change: str, base: str) -> dict:

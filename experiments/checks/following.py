@@ -67,6 +67,28 @@ def share(gradient, way, draws=2000):
     return along.sum(0) / whole.sum(0), again.quantile(torch.tensor([0.025, 0.975]), 0)
 
 
+def row_of(estimator, truth, noise, seen, way) -> dict:
+    """What the record says of a network: of its first guess and of its map."""
+    asked, gradients, errors = torch.arange(31) == DAY, ([], []), ([], [])
+    for i in range(0, len(truth), 8):
+        part = slice(i, i + 8)
+        looks, maps = look(estimator, truth[part] + noise[part], seen[part], asked)
+        for kind in (0, 1):
+            gradients[kind].append(looks[kind])
+            errors[kind].append((maps[kind] - truth[part, DAY]).square().mean((1, 2)))
+    row = {}
+    for kind, key in ((0, "first guess"), (1, "map")):
+        gradient = torch.cat(gradients[kind])
+        value, interval = share(gradient, way)
+        row[key] = {
+            "share_of_the_way": [round(s, 4) for s in value.tolist()],
+            "interval": [[round(s, 4) for s in end] for end in interval.tolist()],
+            "weight_of_the_day": [round(w, 5) for w in gradient.sum((2, 3)).mean(0).tolist()],
+            "rmse_K": round(torch.cat(errors[kind]).mean().sqrt().item(), 4),
+        }
+    return row
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("networks", nargs="+", help="names or folders of runs")
@@ -75,29 +97,10 @@ def main():
     noise = NOISE * torch.randn(truth.shape, generator=torch.Generator().manual_seed(SEED))
     seen = torch.ones(truth.shape, dtype=torch.bool)
     seen[:, DAY - HIDDEN : DAY + HIDDEN + 1] = False
-    asked = torch.arange(31) == DAY
     path = RESULTS / "following.json"
     found = json.loads(path.read_text()) if path.is_file() else {"networks": {}}
     for name in arguments.networks:
-        estimator, gradients, errors = load_weights(name).eval(), ([], []), ([], [])
-        for i in range(0, len(truth), 8):
-            part = slice(i, i + 8)
-            looks, maps = look(estimator, truth[part] + noise[part], seen[part], asked)
-            for kind in (0, 1):
-                gradients[kind].append(looks[kind])
-                errors[kind].append((maps[kind] - truth[part, DAY]).square().mean((1, 2)))
-        row = {}
-        for kind, key in ((0, "first guess"), (1, "map")):
-            gradient = torch.cat(gradients[kind])
-            value, interval = share(gradient, way)
-            row[key] = {
-                "share_of_the_way": [round(s, 4) for s in value.tolist()],
-                "interval": [[round(s, 4) for s in end] for end in interval.tolist()],
-                "weight_of_the_day": [
-                    round(w, 5) for w in gradient.sum((2, 3)).mean(0).tolist()
-                ],
-                "rmse_K": round(torch.cat(errors[kind]).mean().sqrt().item(), 4),
-            }
+        row = row_of(load_weights(name).eval(), truth, noise, seen, way)
         found["networks"][name.rstrip("/").split("/")[-1].removesuffix(".safetensors")] = row
         print(name, {k: (r["rmse_K"], r["share_of_the_way"][10:22]) for k, r in row.items()})
     moved = way.square().sum(-1).mean(0).sqrt()

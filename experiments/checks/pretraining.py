@@ -584,7 +584,7 @@ def main():
     if args.out.exists():
         before = json.loads(args.out.read_text())
         if any(before[key] != record[key] for key in ("settings", "share")):
-            parser.error(f"{args.out} has other settings; give another --out, or remove it")
+            parser.error(f"--out {args.out} has other settings; give another, or remove it")
         record = before
     jobs = [job for job in jobs_of(tables) if job[0].startswith(args.only)]
     todo = [job for job in jobs if job[0] not in record["done"]]
@@ -597,6 +597,13 @@ def main():
         record["speed"] = speed(tables, args.share, args.device)
         write_results(record, args.out)
         print(f"{time.perf_counter() - begin:.0f} s: speed {record['speed']}", flush=True)
+    left = do(todo, record, args, begin)
+    if left:
+        print(f"{left} jobs not done: run again to go on", flush=True)
+
+
+def do(todo: list, record: dict, args, begin: float) -> int:
+    """Do jobs side by side and write the record as their rows come; how many were not begun."""
     context = get_context("spawn")
     with context.Manager() as manager, ProcessPoolExecutor(args.jobs, context) as pool:
         rows, running = manager.Queue(), {}
@@ -620,8 +627,7 @@ def main():
                 print(f"{time.perf_counter() - begin:.0f} s: {key} {told}", flush=True)
             if new or ended:
                 write_results(record, args.out)
-    if todo:
-        print(f"{len(todo)} jobs not done: run again to go on", flush=True)
+    return len(todo)
 
 
 if __name__ == "__main__":

@@ -66,7 +66,7 @@ def _evaluate(a) -> None:
             f"--methods {unknown[0]!r} is unknown; there are: network, {', '.join(BASELINES)}"
         )
     if a.model is not None and "network" not in names:
-        raise ValueError(f"--model {a.model} has no use without network among --methods")
+        raise ValueError(f"--model {a.model} has no use without network among --methods; add it")
     out = None if a.out is None else checked_output(a.out, a.overwrite, suffixes=(".json",))
     if a.report is not None:
         _check_report(a)

@@ -82,23 +82,7 @@ def _train(a) -> None:
     if a.resume and not (out / "checkpoint.safetensors").exists():
         advice = "start anew with --overwrite" if held else "leave --resume away"
         raise ValueError(f"--resume: {out} has no checkpoint.safetensors yet; {advice}")
-    from sst_tutorial.settings import changed, read_settings, settings_of
-
-    options = ("data", "clouds", "train_years", "val_years", "clim_years", "start", "steps")
-    options += ("seconds", "batch_size", "seed")
-    given = {name: getattr(a, name) for name in options if getattr(a, name) is not None}
-    changes = changes_of(a.set) | given
-    if a.resume and not (a.settings or a.preset):
-        from sst_tutorial.runs import settings_of_killed
-
-        settings = changed(settings_of_killed(out), **changes)  # `train` refuses any other
-    elif a.settings:
-        runs = read_settings(a.settings)
-        if len(runs) > 1 and "seed" not in changes:
-            raise ValueError(f"{a.settings} has {len(runs)} seeds: choose one with --seed")
-        settings = changed(runs[0], **changes)
-    else:
-        settings = settings_of(a.preset or "quick", **changes)
+    settings = _settings(a, out)
 
     from sst_tutorial.runs import is_first_process, train
 
@@ -112,3 +96,23 @@ def _train(a) -> None:
     )
     if is_first_process():
         print(f"{out / 'weights.safetensors'}: use it with --model {out}")
+
+
+def _settings(a, out: Path):
+    """Of a preset, a file or the run that was killed, with what the other options change."""
+    from sst_tutorial.settings import changed, read_settings, settings_of
+
+    options = ("data", "clouds", "train_years", "val_years", "clim_years", "start", "steps")
+    options += ("seconds", "batch_size", "seed")
+    given = {name: getattr(a, name) for name in options if getattr(a, name) is not None}
+    changes = changes_of(a.set) | given
+    if a.resume and not (a.settings or a.preset):
+        from sst_tutorial.runs import settings_of_killed
+
+        return changed(settings_of_killed(out), **changes)  # `train` refuses any other
+    if not a.settings:
+        return settings_of(a.preset or "quick", **changes)
+    runs = read_settings(a.settings)
+    if len(runs) > 1 and "seed" not in changes:
+        raise ValueError(f"{a.settings} has {len(runs)} seeds: choose one with --seed")
+    return changed(runs[0], **changes)

@@ -63,7 +63,13 @@ const box = await (await tab.$(`${place} svg`)).boundingBox();
 await tab.mouse.move(box.x + box.width * 0.9, box.y + box.height * 0.9);
 found.attention.pointed = { ...(await state()), says: await said() };
 await tab.$eval(`${place} svg`, (e) => e.focus());
+await tab.evaluate(() => { // how much one move computes: its powers are counted
+  const exp = Math.exp;
+  window.powers = 0;
+  Math.exp = (x) => { window.powers++; return exp(x); };
+});
 await press(["ArrowUp", "ArrowLeft"]);
+found.attention.powers = await tab.evaluate(() => window.powers);
 found.attention.moved = { ...(await state()), says: await said() };
 const errors = {};
 for (const width of [0.5, 0.8, 1, 1.2, 1.5, 2, 3, 4]) for (const care of [0, 1]) {

@@ -27,9 +27,9 @@
 
   piece("attention_row", (root) => {
     const told = line();
-    let asking = 3 * W + 6;
-    const width = dial("Near counts: width", { min: 0.5, max: 4, step: 0.1, value: 1.5 }, (v) => `${v.toFixed(1)} patches`, show);
-    const care = dial("Alike counts", { min: 0, max: 6, step: 0.1, value: 0 }, (v) => (v ? v.toFixed(1) : "not at all"), show);
+    let asking = 3 * W + 6, error = 0;
+    const width = dial("Near counts: width", { min: 0.5, max: 4, step: 0.1, value: 1.5 }, (v) => `${v.toFixed(1)} patches`, turn);
+    const care = dial("Alike counts", { min: 0, max: 6, step: 0.1, value: 0 }, (v) => (v ? v.toFixed(1) : "not at all"), turn);
 
     const squares = (name) => place.map(([y, x]) => draw("rect", { x: x * SIDE, y: y * SIDE, width: SIDE - 0.6, height: SIDE - 0.6, "data-of": name }));
     function map(name, label) {
@@ -48,13 +48,17 @@
       weights.rects.forEach((rect, j) => mark(rect, { fill: "#2a7fb8", "fill-opacity": 0.06 + 0.94 * (mine[j] / most) }));
       const [y, x] = place[asking], loud = mine.filter((w) => w > 0.05).length;
       for (const { ring } of [sea, weights]) mark(ring, { x: x * SIDE, y: y * SIDE });
-      const all = rms((i) => heard(row(i, width.value(), care.value(), first)));
       told.say(`Row ${y + 1}, column ${x + 1}, ${seen[asking] ? "seen" : "hidden"}: hears ${kelvin(heard(mine))}, true is ${kelvin(truth[asking])}. ` +
-        `The loudest weight is ${most.toFixed(2)}; ${loud} ${loud === 1 ? "patch has" : "patches have"} more than 0.05. Error over all hidden patches: ${kelvin(all)}.`);
-      Object.assign(root, { weights: mine, error: all }); // for the test
+        `The loudest weight is ${most.toFixed(2)}; ${loud} ${loud === 1 ? "patch has" : "patches have"} more than 0.05. Error over all hidden patches: ${kelvin(error)}.`);
+      Object.assign(root, { weights: mine, error }); // for the test
     }
 
+    function turn() { // the error is of all patches: only a dial changes it, not who asks
+      error = rms((i) => heard(row(i, width.value(), care.value(), first)));
+      show();
+    }
     function ask(i) {
+      if (i === asking) return; // the pointer moved within its patch
       asking = i;
       show();
     }
@@ -75,6 +79,6 @@
     root.append(make("div", { className: "pair" }, figure(sea.svg, "Who asks? Blue: 1.5 K colder than usual, red: 1.5 K warmer, grey: hidden."),
       figure(weights.svg, "Whom it hears: the stronger the blue, the larger the weight.")),
     make("div", { className: "dials" }, width.row, care.row), told.shown, told.spoken);
-    show();
+    turn();
   });
 })();
