@@ -138,8 +138,8 @@ def _days_to(observed: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _count(unseen: list[Tensor]) -> Tensor:
-    """Days (B, T, H, W) since any of these, each (B, H, W) bool, was False. Day by day: `cummax`
-    takes a CPU three times as long."""
+    """Days (B, T, H, W) since any of these, each (B, H, W) bool, was False. Day by day: for
+    four tiles at once `cummax` takes a CPU three times as long."""
     T = len(unseen)
     far, days = torch.full_like(unseen[0], T, dtype=torch.float32), []
     for day in unseen:

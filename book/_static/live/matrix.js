@@ -137,7 +137,7 @@
   // ---- what a file of weights or of a month holds ----
 
   function bytes(base64) {
-    const text = atob(base64), out = new Uint8Array(text.length); // Uint8Array.from: loading ocean-2 takes four times as long
+    const text = atob(base64), out = new Uint8Array(text.length); // with this loop and the table below ocean-2 loads in a quarter of the time
     for (let i = 0; i < out.length; i++) out[i] = text.charCodeAt(i);
     return out;
   }
