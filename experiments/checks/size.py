@@ -6,9 +6,10 @@
 
 The inputs are made-up globes (latitude, waves, real coasts, clouds that hide 62 % of the sea),
 packed to 16 bits in a Zarr store of 8 days and 240 rows a chunk. What is timed is the command that
-a user types, `sst-tutorial reconstruct globe.zarr maps.zarr --model ocean-1`, from start to end
-(`ocean-2` takes twice the time by the clock: 50 s a month of 0.25 degrees, 22 s; idle, 2 cores): by the clock, by the processors (all threads and processes together, which others on the
-machine hardly change), and the memory of all its processes, looked at every 0.1 s. Parts:
+a user types, `sst-tutorial reconstruct globe.zarr maps.zarr --model ocean-1`, from start to end: by
+the clock, by the processors (all threads and processes together, which others on the machine
+hardly change), and the memory of all its processes, looked at every 0.1 s. (`ocean-2` takes longer:
+a month of 0.25 degrees 50 s, `ocean-1` 22.5 s, by the clock on two idle cores.) Parts:
 
     line     one month, grids of 2 to 0.125 degrees, 2 threads
     fine     one month of 0.05 degrees, 3600 x 7200, 2 threads
