@@ -121,7 +121,7 @@ class _Attention(nn.Module):
         number = torch.arange(x.shape[-1], device=x.device) % d  # (D,), of its head
         taken = number >= d - self.spare
         silent = ~known[..., None]  # (B, T, N, 1)
-        if torch.is_inference_mode_enabled():
+        if not torch.compiler.is_compiling() and torch.is_inference_mode_enabled():
             q, k, v = self._in_place(x, silent, q_bias, k_bias)
         else:
             q, k, v = self.q(x) / math.sqrt(d), self.k(x), self.v(x).masked_fill(silent, 0.0)
