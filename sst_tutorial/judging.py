@@ -415,7 +415,7 @@ def judge(daily, methods=None, model=None, draws=DRAWS, seed=0, period=None, fil
     sentence; "figure_alt". Intervals are of 95 % and come of drawing days again, 5 in a row; those
     of `minus_best` hold for all methods together.
 
-    40 x 40 cells of 92 days take 11 seconds on a core, the largest that is judged 80.
+    40 x 40 cells of 92 days took two minutes on a busy core, more than half of it the network.
 
     Raises ValueError for a file that is all land, has too few days or no clouds, for methods that
     are unknown and for those that leave gaps.
