@@ -1,7 +1,9 @@
 """Designs in place of ocean-2's, one change each, at equal seconds of a graphics card.
 
     python experiments/checks/designs.py list
-    python experiments/checks/designs.py many --cards 2 --seconds 400    # waves of 12, a seed each
+    python experiments/checks/designs.py many --cards 2 --seconds 380    # waves of 12, a seed each
+    python experiments/checks/designs.py many --cards 2 --seconds 130 --seeds 3 \\
+        --only base together together_1 together_0
     python experiments/checks/designs.py collect                         # writes designs.json
 
 A wave is one seed of all designs, side by side: as many on each card, other neighbours for each
@@ -39,6 +41,7 @@ FOLDER = REPOSITORY / "experiments" / "designs"
 OUT = RESULTS / "designs"
 OF_A_SEA = 32  # months of the same sea that moves, one after another, among those that validate
 SEEDS = (0, 1, 2)
+AFTERWARDS = 3  # the seed of what was looked at after the trial
 
 
 def _module(name: str, path: Path):
@@ -85,10 +88,19 @@ DESIGNS = {
     ),
 }
 
+BEST_TWO = {"decoder": tried.PixelQueries, "samples": cards.Plain}
+# What helped, together: looked at once, after the trial (`--only`).
+TOGETHER = {
+    "together": Design("Pixels ask, no turns", slots=BEST_TWO),
+    "together_1": Design("The same, one block", {"network": {"blocks": 1}}, BEST_TWO),
+    "together_0": Design("The same, no blocks", {"network": {"blocks": 0}}, BEST_TWO),
+}
+ALL = DESIGNS | TOGETHER
+
 
 def plan_of(name: str, seed: int, seconds: float | None = None) -> tuple[Settings, dict]:
     """The settings of a run, and the classes that stand in its slots."""
-    design = DESIGNS[name]
+    design = ALL[name]
     settings = changed(read_settings(FOLDER / "base.toml")[0], seed=seed, **design.settings)
     if seconds is not None:
         settings = changed(settings, seconds=seconds)
@@ -221,12 +233,14 @@ def by_unit(question: str, values) -> np.ndarray:
     return np.reshape(values, (-1, 24)).sum(0).reshape(-1, 3).sum(1)  # two years, again and again
 
 
-def about(name: str, out: Path) -> dict:
-    """What the record says of a design."""
-    design = DESIGNS[name]
-    records = [
-        json.loads((out / f"{name}-{s}" / "run.json").read_text(encoding="utf-8")) for s in SEEDS
-    ]
+def record_of(out: Path, name: str, seed: int) -> dict:
+    return json.loads((out / f"{name}-{seed}" / "run.json").read_text(encoding="utf-8"))
+
+
+def about(name: str, out: Path, seeds=SEEDS) -> dict:
+    """What the record says of a design; with its difference to its base where there are seeds."""
+    design = ALL[name]
+    records = [record_of(out, name, seed) for seed in seeds]
     row = {
         "title": design.title,
         "base": design.base,
@@ -237,11 +251,11 @@ def about(name: str, out: Path) -> dict:
         "parameters": sum(records[0]["parameters"].values()),
         "rmse_K": {q: [r["validation"][q] for r in records] for q in records[0]["validation"]},
     }
-    if name == design.base or name == "base":
+    if name in (design.base, "base") or len(seeds) < len(SEEDS):
         return row
     mine, theirs = tables(name, out), tables(design.base, out)
     row["minus_base_K"] = {}
-    for question in set(mine) & set(theirs):
+    for question in mine:
         (squares, cells), (of_base, _) = mine[question], theirs[question]
         found = difference(squares, of_base, cells, [SEEDS, SEEDS])
         row["minus_base_K"][question] = {k: getattr(found, k) for k in ("value", "low", "high")}
@@ -249,11 +263,17 @@ def about(name: str, out: Path) -> dict:
 
 
 def collect(a) -> None:
-    names = [n for n in DESIGNS if all((a.out / f"{n}-{s}" / "run.json").exists() for s in SEEDS)]
-    first = json.loads((a.out / f"base-{SEEDS[0]}" / "run.json").read_text(encoding="utf-8"))
+    first, later = record_of(a.out, "base", SEEDS[0]), record_of(a.out, "base", AFTERWARDS)
     record = {k: first[k] for k in ("command", "commit", "versions", "machine", "date")}
-    record |= {"seconds": first["settings"]["seconds"], "side_by_side": len(names)}
-    record["designs"] = {name: about(name, a.out) for name in names}
+    record |= {"seconds": first["settings"]["seconds"], "side_by_side": len(DESIGNS)}
+    record["designs"] = {name: about(name, a.out) for name in DESIGNS}
+    names = ["base", *TOGETHER]
+    record["together"] = {
+        "command": later["command"],
+        "seconds": later["settings"]["seconds"],
+        "side_by_side": len(names),
+        "designs": {name: about(name, a.out, [AFTERWARDS]) for name in names},
+    }
     write_results(record, a.into / "designs.json")
     for row in record["designs"].values():
         told = ", ".join(_told(*item) for item in row.get("minus_base_K", {}).items())
@@ -266,15 +286,15 @@ def _told(question: str, found: dict) -> str:
 
 
 def show(a) -> None:
-    for name, design in DESIGNS.items():
+    for name, design in ALL.items():
         count = sum(p.numel() for p in made(name).parameters())
         print(f"{name:14} {design.title}, {count / 1e6:.2f} million numbers")
 
 
 def check(a) -> None:
     """Each design makes one step on a processor: before a card is borrowed for it."""
-    for name in a.only or DESIGNS:
-        estimator, slots = made(name), DESIGNS[name].slots
+    for name in a.only or ALL:
+        estimator, slots = made(name), ALL[name].slots
         maker = slots.get("samples", SampleMaker)
         clouds = np.random.default_rng(0).random((40, 32, 32)) < 0.3
         real = np.random.default_rng(1).normal(size=(60, 32, 32)).astype("float32")
@@ -293,7 +313,7 @@ def main() -> None:
     verbs.add_parser("list").set_defaults(go=show)
     p = verbs.add_parser("check")
     p.set_defaults(go=check)
-    p.add_argument("--only", nargs="+", choices=DESIGNS)
+    p.add_argument("--only", nargs="+", choices=ALL)
     for name, go in (("one", one), ("many", many)):
         p = verbs.add_parser(name)
         p.set_defaults(go=go)
@@ -302,10 +322,10 @@ def main() -> None:
         p.add_argument("--seas", type=Path)
         p.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
         if name == "one":
-            p.add_argument("name", choices=DESIGNS)
+            p.add_argument("name", choices=ALL)
             p.add_argument("--seed", type=int, default=0)
         else:
-            p.add_argument("--only", nargs="+", choices=DESIGNS)
+            p.add_argument("--only", nargs="+", choices=ALL)
             p.add_argument("--seeds", nargs="+", type=int, default=SEEDS)
             p.add_argument("--cards", type=int, default=1, help="0: no graphics card")
     p = verbs.add_parser("collect")
