@@ -410,6 +410,14 @@ def plot_cube(
     ax.set_ylim(-0.16 * H, (T - 1) * step_y + (1.06 + lean * W / H) * H)
     ax.set_aspect("equal")
     ax.set_axis_off()
+    _name_edges_of_cube(ax, values.shape, daily.sizes["time"], (step_x, step_y, lean))
+    figure.colorbar(mesh, ax=ax, label=units, shrink=0.8, aspect=25, extend="both")
+    return figure
+
+
+def _name_edges_of_cube(ax, shape, all_days, steps) -> None:
+    """T, H, W and their numbers. steps: of a sheet to the right and up, and its lean."""
+    (T, H, W), (step_x, step_y, lean) = shape, steps
     ax.text(-0.03 * W, H / 2, f"H = {H} rows", rotation=90, ha="right", va="center")
     ax.text(
         W / 2,
@@ -429,12 +437,10 @@ def plot_cube(
     ax.text(
         (last[0] + W) / 2 + 0.1 * W,
         (last[1] + lean * W) / 2 - 0.16 * H,
-        f"T: {T} of {daily.sizes['time']} days",
+        f"T: {T} of {all_days} days",
         ha="left",
         va="top",
     )
-    figure.colorbar(mesh, ax=ax, label=units, shrink=0.8, aspect=25, extend="both")
-    return figure
 
 
 def plot_weights(weights, seen=None, title="", *, plain=True) -> Figure:
@@ -527,20 +533,7 @@ def frames(
         text = alt(i) if callable(alt) else alt[i]
         if not text.strip():
             raise ValueError(f"alt is empty at position {i}; say what is seen there")
-        shown = "block" if i == start else "none"
-        width = round(100 * figure.get_figwidth())  # as wide as the notebook shows a figure
-        picture = (
-            f'<img src="data:image/webp;base64,{_webp(figure, dpi, quality)}" '
-            f'alt="{html.escape(text)}" style="display:{shown};width:{width}px;max-width:100%;'
-            'background:white">'
-        )
-        if phone.wanted() and phone.too_small(figure, figure.get_figwidth()):
-            narrow = base64.b64encode(phone.webp(figure)).decode()
-            picture = (
-                f'<picture><source media="{phone.SCREENS}" '
-                f'srcset="data:image/webp;base64,{narrow}">{picture}</picture>'
-            )
-        pictures.append(picture)
+        pictures.append(_picture(figure, text, i == start, dpi, quality))
     plt.close(previous)
     return HTML(
         _SLIDER.format(
@@ -552,6 +545,23 @@ def frames(
             labels=html.escape(json.dumps(list(labels))),
         )
     )
+
+
+def _picture(figure, alt: str, shown: bool, dpi: int, quality: int) -> str:
+    """The tag of a frame, with a narrow picture for phones where one is wanted."""
+    width = round(100 * figure.get_figwidth())  # as wide as the notebook shows a figure
+    picture = (
+        f'<img src="data:image/webp;base64,{_webp(figure, dpi, quality)}" '
+        f'alt="{html.escape(alt)}" style="display:{"block" if shown else "none"};'
+        f'width:{width}px;max-width:100%;background:white">'
+    )
+    if phone.wanted() and phone.too_small(figure, figure.get_figwidth()):
+        narrow = base64.b64encode(phone.webp(figure)).decode()
+        picture = (
+            f'<picture><source media="{phone.SCREENS}" '
+            f'srcset="data:image/webp;base64,{narrow}">{picture}</picture>'
+        )
+    return picture
 
 
 # Handlers stand in the tags, so that a page, a file and Colab need no script, id or library.

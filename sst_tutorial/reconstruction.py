@@ -72,8 +72,8 @@ def reconstruct(daily, model=None, climatology=None, output="monthly") -> xr.Dat
         (lat, lon). Any other Dataset or DataArray goes through `open_sst` first. Days that are
         absent count as not seen. `sst_error`, if it is there, tells observations apart: those with
         a large error count less. If it is lazy (dask, `daily.chunk()`), so is the answer.
-    model : None for `ocean-2`, which comes with the package; a name (`ocean-1` takes a third of the
-        time and knows months of smooth seas only), the path of a weights file or of a run's
+    model : None for `ocean-2`, which comes with the package; a name (`ocean-1` takes less than half
+        of the time and knows months of smooth seas only), the path of a weights file or of a run's
         folder, or an `Estimator` of your own.
     climatology : (dayofyear, lat, lon) in degC on the grid of `daily`, as `daily_climatology`
         returns it, or None: then a smooth map of each month itself is the prior.

@@ -117,27 +117,20 @@ def ocean_anomalies(
     # On a coarse grid an eddy fills a cell, and a value is the mean of a cell.
     coarsest = max(box.dy, box.dx)
     eddy_km, smooth_km = eddy_km.clamp(min=1.5 * coarsest), smooth_km.clamp(min=0.4 * coarsest)
-    stream = _Spectral(box, box.k2 / (box.k2 + (2 / eddy_km) ** 2) ** 4, draw)
+    stream = _Stream(box, eddy_km, eddy_days, flow, draw)
     weather = _Spectral(box, (box.k2 + weather_km**-2) ** -1.5, draw)
     patches = _Spectral(box, torch.exp(-box.k2 * PATCH_KM**2 / 2), draw)
-    keep_flow, keep_weather = torch.exp(-1 / eddy_days), torch.exp(-1 / weather_days)
-    # Long Rossby waves go west, the longest fastest; 4 km a day is typical of middle latitudes.
-    drift = torch.exp(1j * box.kx * 4.0 / (1 + box.k2 * eddy_km**2))
-    to_velocity = flow / stream.speed
-
-    psi = stream.noise()  # (B,Hb,Wb/2+1) Fourier coefficients
-    tracer = box.field(torch.stack([psi, weather.noise()], 1))  # (B,2,Hb,Wb)
+    keep_weather = torch.exp(-1 / weather_days)
+    tracer = box.field(torch.stack([stream.psi, weather.noise()], 1))  # (B,2,Hb,Wb)
     parts = torch.cat([torch.sqrt(share), torch.sqrt(1 - share)], 1)[..., None]  # (B,2,1,1)
     # Some patches of sea are livelier than others; the last term keeps the variance.
     lively = torch.exp(LIVELY * box.field(patches.noise()) - LIVELY**2)[:, None]  # (B,1,Hb,Wb)
     gain = amplitude[..., None] * parts * lively  # (B,2,Hb,Wb)
     days = []
     for day in range(-SPIN_UP_DAYS, T):
-        psi = keep_flow * drift * psi + torch.sqrt(1 - keep_flow**2) * stream.noise()
+        u, v = stream.next_day()
         forcing = torch.sqrt(1 - keep_weather**2) * weather.noise()
-        # u = -d psi/dy, v = d psi/dx: no divergence, whatever psi is.
-        u, v = -1j * box.ky * psi * to_velocity, 1j * box.kx * psi * to_velocity
-        u, v, home, forcing = box.field(torch.stack([u, v, psi, forcing], 1)).unbind(1)
+        u, v, home, forcing = box.field(torch.stack([u, v, stream.psi, forcing], 1)).unbind(1)
         eddies, warmth = box.advect(tracer, u, v).unbind(1)  # each (B,Hb,Wb)
         eddies = eddies + (home - eddies) / EDDY_RENEWAL_DAYS
         tracer = torch.stack([eddies, keep_weather * warmth + forcing], 1)
@@ -258,6 +251,27 @@ class _Spectral:
         """Fourier coefficients (B,Hb,Wb/2+1) of a fresh random field."""
         real, imaginary = self.draw.normal(2, *self.root.shape[-2:]).unbind(1)
         return torch.complex(real, imaginary) * self.root
+
+
+class _Stream:
+    """A stream function of eddies that drift westward and are forgotten; day after day its flow."""
+
+    def __init__(self, box, eddy_km, eddy_days, flow, draw):
+        self.box = box
+        self.spectrum = _Spectral(box, box.k2 / (box.k2 + (2 / eddy_km) ** 2) ** 4, draw)
+        self.keep = torch.exp(-1 / eddy_days)
+        # Long Rossby waves go west, the longest fastest; 4 km a day is typical of middle latitudes.
+        self.drift = torch.exp(1j * box.kx * 4.0 / (1 + box.k2 * eddy_km**2))
+        self.to_velocity = flow / self.spectrum.speed
+        self.psi = self.spectrum.noise()  # (B,Hb,Wb/2+1) Fourier coefficients
+
+    def next_day(self):
+        """Coefficients (B,Hb,Wb/2+1) of u and v in km per day; psi has moved on by a day."""
+        fresh = torch.sqrt(1 - self.keep**2) * self.spectrum.noise()
+        self.psi = self.keep * self.drift * self.psi + fresh
+        # u = -d psi/dy, v = d psi/dx: no divergence, whatever psi is.
+        u = -1j * self.box.ky * self.psi * self.to_velocity
+        return u, 1j * self.box.kx * self.psi * self.to_velocity
 
 
 # Zonal means in degC, every 10 degrees from pole to pole, in round numbers: the yearly mean, and

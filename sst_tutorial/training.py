@@ -105,13 +105,8 @@ def fit(
             scaler.load_state_dict(state["scaler"])
     if fabric.is_global_zero:
         _cut_logs(out, state["step"])
-    log = StepLog(
-        out / "steps.csv" if fabric.is_global_zero else None,
-        fabric.device,
-        flops=count_flops(raw, samples(0, local)[:1]) * local if on_gpu else None,
-        hint=f"lower lr (now {settings.lr}), or use precision='32-true'; the weights of the last "
-        f"evaluation, if there was one, are in {out / 'checkpoint.safetensors'}",
-    )
+    flops = count_flops(raw, samples(0, local)[:1]) * local if on_gpu else None
+    log = _step_log(out, settings, fabric, flops)
     # One graph of all kernels: launched one by one they kept a CPU busy for 27 ms a step.
     mode = "reduce-overhead" if on_gpu and fabric.world_size == 1 else None
     model = torch.compile(raw, mode=mode) if settings.compile else raw
@@ -126,19 +121,7 @@ def fit(
         log.begin()
         batch = samples(step, local)
         log.data_is_there()
-        model.train()
-        loss = torch.zeros((), device=fabric.device)
-        for n, part in enumerate(parts, start=1):  # a small card takes the batch in parts
-            with fabric.no_backward_sync(model, enabled=n < len(parts)):
-                piece = batch[part]
-                share = loss_of(model, piece, settings.every_day) / len(parts)
-                fabric.backward(share)
-                loss += share.detach()
-        norm = fabric.clip_gradients(
-            model, optimizer, max_norm=settings.clip, error_if_nonfinite=False
-        )
-        optimizer.step()
-        optimizer.zero_grad()
+        loss, norm = descend(model, optimizer, batch, parts, settings, fabric)
         step += 1
         follow(average, raw, min(settings.ema, step / (step + 9)))
         log.end(step, lr, loss, norm, norm > settings.clip)
@@ -155,14 +138,7 @@ def fit(
             continue
         log.flush()
         seconds = state["seconds"] + clock.perf_counter() - begin
-        scores = {name: validation_rmse(average, part) for name, part in validation.items()}
-        scores = fabric.broadcast(scores)
-        score = sum(scores.values()) / len(scores)
-        if score < state["best"]:
-            state.update(best=score, worse=0)
-            best.load_state_dict(average.state_dict())
-        else:
-            state["worse"] += 1
+        scores = keep_the_better(average, best, validation, state, fabric)
         mean_loss = float(fabric.all_reduce(torch.stack(losses).mean()))
         speed = settings.batch_size * len(losses) / (seconds - state["seconds"])
         row = {"step": step, "seconds": seconds, "lr": lr, "loss": mean_loss, **scores}
@@ -174,6 +150,45 @@ def fit(
             save_checkpoint(out / "checkpoint.safetensors", raw, average, best, optimizer, state)
         losses, begin = [], clock.perf_counter()  # the time to evaluate does not count either
     return best, state
+
+
+def descend(model, optimizer, batch: Batch, parts, settings: Settings, fabric: Fabric):
+    """One step down the loss of a batch: (loss, norm of its gradient before it was clipped)."""
+    model.train()
+    loss = torch.zeros((), device=fabric.device)
+    for n, part in enumerate(parts, start=1):  # a small card takes the batch in parts
+        with fabric.no_backward_sync(model, enabled=n < len(parts)):
+            piece = batch[part]
+            share = loss_of(model, piece, settings.every_day) / len(parts)
+            fabric.backward(share)
+            loss += share.detach()
+    norm = fabric.clip_gradients(model, optimizer, max_norm=settings.clip, error_if_nonfinite=False)
+    optimizer.step()
+    optimizer.zero_grad()
+    return loss, norm
+
+
+def keep_the_better(average, best, validation: dict, state: dict, fabric: Fabric) -> dict:
+    """Judge the average, which becomes the best or counts as one more that is not: its scores."""
+    scores = {name: validation_rmse(average, part) for name, part in validation.items()}
+    scores = fabric.broadcast(scores)
+    score = sum(scores.values()) / len(scores)
+    if score < state["best"]:
+        state.update(best=score, worse=0)
+        best.load_state_dict(average.state_dict())
+    else:
+        state["worse"] += 1
+    return scores
+
+
+def _step_log(out: Path, settings: Settings, fabric: Fabric, flops) -> StepLog:
+    return StepLog(
+        out / "steps.csv" if fabric.is_global_zero else None,
+        fabric.device,
+        flops=flops,
+        hint=f"lower lr (now {settings.lr}), or use precision='32-true'; the weights of the last "
+        f"evaluation, if there was one, are in {out / 'checkpoint.safetensors'}",
+    )
 
 
 def parts_of_batch(settings: Settings, processes: int) -> tuple[int, list[slice]]:

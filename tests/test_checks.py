@@ -314,3 +314,36 @@ def test_a_script_says_its_command_and_its_duration(module):
 def test_stored_results_name_the_command_that_makes_them(name, module):
     stored = json.loads((FOLDER.parent / "results" / f"{name}.json").read_text())
     assert stored["command"] in module.__doc__
+
+
+def test_weights_of_oi_are_those_of_its_maps(monkeypatch):
+    monkeypatch.syspath_prepend(FOLDER)
+    gains = script("following").gains
+    anomaly = np.random.default_rng(0).normal(size=(200, 9)).cumsum(1)
+    covariance = MeasuredCovariance.of(anomaly, 4, offset=0.0)
+    days, prior = np.array([0, 1, 4]), np.full((5, 3, 3), 10.0)
+    gain = gains(covariance, days, 2, 0.09)  # (cells, days, cells)
+    assert gain.shape == (9, 3, 9) and np.abs(gain).max() > 0.05
+    for n, day in enumerate(days):
+        for cell in range(9):
+            sst = np.full((5, 3, 3), np.nan)
+            sst[days] = 10.0
+            sst[day, cell // 3, cell % 3] += 1.0
+            month = Month(sst, np.ones((3, 3), bool), prior)
+            answer = covariance.interpolate(month, day=2) - 10.0
+            np.testing.assert_allclose(answer.ravel(), gain[:, n, cell], atol=1e-9)
+
+
+def test_oi_looks_at_the_place_wherever_the_water_went(monkeypatch):
+    """Its weights are the same for all windows: ways that go east and west alike give share 0."""
+    monkeypatch.syspath_prepend(FOLDER)
+    following = script("following")
+    monkeypatch.setattr(following, "RUNS", 2)
+    look = torch.rand(31, 32, 32, generator=torch.Generator().manual_seed(0))
+    look = look.expand(4, -1, -1, -1)
+    east = torch.tensor([0.0, 5.0]).expand(31, 2)
+    way = torch.stack([east, -east, -east, east])
+    told = following.answer_of(look, torch.ones(4), way)
+    np.testing.assert_allclose(told["share_of_the_way"], 0.0, atol=1e-4)
+    np.testing.assert_allclose(told["weight_of_the_day"], look[0].sum((1, 2)), rtol=1e-4)
+    assert told["rmse_K"] == 1.0
