@@ -82,7 +82,7 @@ def test_alboran(monkeypatch, tmp_path):
     monkeypatch.setattr(alboran, "DAYS_SEEN", 3)
     results = results_of(alboran, monkeypatch, tmp_path)
     assert results["cells"] == 120
-    assert set(results["rmse"]) == {"network", *alboran.COMPARED}
+    assert set(results["rmse"]) == {*alboran.NETWORKS, *alboran.COMPARED}
     assert all(len(errors) == 4 for errors in results["rmse_by_shift"].values())
 
 

@@ -17,6 +17,7 @@ from sst_tutorial.months import Month
 from sst_tutorial.reconstruction import as_method
 from sst_tutorial.results import RESULTS, write_results
 
+NETWORKS = ("ocean-1", "ocean-2")
 COMPARED = ("mean of days", "linear in time", "gaussian", "dineof")
 DAYS_SEEN = 6  # a cell seen on fewer days has no truth
 
@@ -42,11 +43,12 @@ def main():
     if shared_data() is None:
         raise SystemExit("the Alboran file is not here: set SST_TUTORIAL_DATA to its folder")
     daily = open_sst(shared_data() / "alboran_l3_201705.nc")
-    methods = {"network": as_method("ocean-1")} | {name: BASELINES[name] for name in COMPARED}
+    methods = {name: as_method(name) for name in NETWORKS}
+    methods |= {name: BASELINES[name] for name in COMPARED}
     errors = errors_by_shift(daily.sst.values, daily.ocean_mask.values, methods)
     results = {
         "command": "python experiments/checks/alboran.py",
-        "cells": len(errors["network"][0]),
+        "cells": len(errors[NETWORKS[0]][0]),
         "rmse_by_shift": {name: [rmse(e) for e in es] for name, es in errors.items()},
         "rmse": {name: rmse(np.stack(es)) for name, es in errors.items()},
     }
