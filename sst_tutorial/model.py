@@ -13,7 +13,7 @@ monthly map comes out at the bottom:
       -> monthly map                                 (B, H, W)
     SpatioTemporalModel joins them                   chapter "All together"
 
-The last five arguments of SpatioTemporalModel are options of this book, off by default. What it
+The last seven arguments of SpatioTemporalModel are options of this book, off by default. What it
 starts from, and other networks for its place, are in `first_guess.py` and `networks.py`.
 
 Letters: B batch, C channels, T days, H and W rows (lat) and columns (lon) of pixels;
@@ -33,6 +33,7 @@ from torch.nn import functional as F
 from sst_tutorial._checks import require, require_mask
 from sst_tutorial.first_guess import month_mean
 from sst_tutorial.ocean_norm import OceanBatchNorm2d
+from sst_tutorial.pixel_queries import PixelQueries
 from sst_tutorial.space_time import DailyHead, Question, SpaceTime
 
 
@@ -278,19 +279,24 @@ class MonthlyConvDecoder(nn.Module):
         overlap: pixels by which the kernel of a patch reaches into each neighbour.
         skip_chans: channels of `skip`, maps that reach the head without passing through tokens.
         residual_blocks: of two 3x3 convolutions at full resolution, before the last layer.
+        pixel_queries: pixels ask patches, in place of the transposed convolution.
     """
 
     def __init__(
         self, embed_dim=128, patch_h=4, patch_w=4, hidden=128, overlap=1,
-        skip_chans=0, residual_blocks=0,
+        skip_chans=0, residual_blocks=0, pixel_queries=False,
     ):
         super().__init__()
         self.patch_h, self.patch_w = patch_h, patch_w
         self.skip_chans = skip_chans
         half = hidden // 2
         self.proj = nn.Conv2d(embed_dim, hidden, 1)
-        kernel = (patch_h + 2 * overlap, patch_w + 2 * overlap)
-        self.deconv = nn.ConvTranspose2d(hidden, half, kernel, (patch_h, patch_w), overlap)
+        self.queries = self.deconv = None
+        if pixel_queries:
+            self.queries = PixelQueries(hidden, patch_h, patch_w, skip_chans)
+        else:
+            kernel = (patch_h + 2 * overlap, patch_w + 2 * overlap)
+            self.deconv = nn.ConvTranspose2d(hidden, half, kernel, (patch_h, patch_w), overlap)
         self.head = nn.Sequential(
             nn.Conv2d(half + skip_chans, half, 3, padding=1, bias=False),
             OceanBatchNorm2d(half),
@@ -303,7 +309,8 @@ class MonthlyConvDecoder(nn.Module):
         )
         self.scale = nn.Parameter(torch.ones(1))
         self.bias = nn.Parameter(torch.zeros(1))
-        self._even_out(overlap)
+        if self.deconv is not None:
+            self._even_out(overlap)
 
     @torch.no_grad()
     def _even_out(self, overlap: int) -> None:
@@ -328,7 +335,8 @@ class MonthlyConvDecoder(nn.Module):
         require(self.skip_chans == 0 or skip is not None, "skip is None, but skip_chans is not 0")
         land = self._land(land_mask, B, out_H, out_W)  # (B, 1, H, W) or None
         x = latent.transpose(1, 2).reshape(B, D, Hp, Wp)  # (B, D, H', W')
-        x = self.deconv(self.proj(x))  # (B, hidden/2, H, W)
+        x = self.proj(x)  # (B, hidden, H', W')
+        x = self.deconv(x) if self.queries is None else self.queries(x, skip)  # (B, hidden/2, H, W)
         if self.skip_chans:
             x = torch.cat([x, skip.to(x.dtype)], dim=1)  # (B, hidden/2 + skip_chans, H, W)
         conv, norm, act, last = self.head
@@ -374,13 +382,14 @@ class SpatioTemporalModel(nn.Module):
             whether the tokens of each day add to the map of that day.
         skip_chans: channels of the maps that reach the decoder beside the tokens.
         residual_blocks: convolution blocks of the decoder at full resolution.
+        pixel_queries: of `pixel_queries.py`, in the decoder.
     """
 
     def __init__(
         self, in_chans=1, embed_dim=128, patch_size=(1, 4, 4), max_T=64, hidden=128, overlap=1,
         max_H=1024, max_W=1024, spatial_depth=2, spatial_heads=4,
         temporal_heads=1, blocks=0, question=False, daily_head=False,
-        skip_chans=0, residual_blocks=0,
+        skip_chans=0, residual_blocks=0, pixel_queries=False,
     ):
         super().__init__()
         self.patch_size = tuple(patch_size)
@@ -391,9 +400,10 @@ class SpatioTemporalModel(nn.Module):
         self.temporal = TemporalAttentionAggregator(embed_dim, max_T, temporal_heads)
         self.spatial_pe = SpatialPositionalEncoding2D(embed_dim, max_H, max_W)
         self.spatial_tr = SpatialTransformer(embed_dim, spatial_depth, spatial_heads)
+        asked = {"pixel_queries": True} if pixel_queries else {}  # other decoders need not know it
         self.decoder = MonthlyConvDecoder(
             embed_dim, *self.patch_size[1:], hidden, overlap, skip_chans + daily_head,
-            residual_blocks,
+            residual_blocks, **asked,
         )
 
     @property

@@ -39,6 +39,10 @@ ESTIMATORS = {
         | OPTIONS
         | {"blocks": 1, "question": True, "daily_head": True, "spatial_heads": 2},
     ),
+    "pixels that ask on corrections": (
+        CORRECTIONS,
+        TRANSFORMER | OPTIONS | {"question": True, "daily_head": True, "pixel_queries": True},
+    ),
     "convolutions on corrections": (
         CORRECTIONS,
         {"name": "convolutions", "skip": True, "width": 16},

@@ -41,10 +41,10 @@ def test_a_design_starts_as_the_first_guess_and_learns(name):
 
 
 def test_pixels_see_their_nine_patches_alone():
-    decoder = designs.tried.PixelQueries(8, 2, 2, 8, skip_chans=3)
+    ask = designs.tried.PixelQueries(8, 2, 2, 8, skip_chans=3).queries
     a = torch.zeros(1, 8, 6, 6)
     a[0, :, 2, 3] = 1.0
-    around = decoder._around(decoder.value(a) - decoder.value(torch.zeros_like(a)))
+    around = ask._around(ask.value(a) - ask.value(torch.zeros_like(a)))
     heard = around.abs().sum((0, 3, 4, 5)) > 0  # (H', W')
     rows, cols = heard.nonzero().T
     assert (rows.min(), rows.max(), cols.min(), cols.max()) == (1, 3, 2, 4)

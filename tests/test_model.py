@@ -17,6 +17,7 @@ from sst_tutorial.model import (
     sincos_table,
 )
 from sst_tutorial.ocean_norm import OceanBatchNorm2d
+from sst_tutorial.pixel_queries import PixelQueries
 
 
 @pytest.fixture(autouse=True)
@@ -608,10 +609,12 @@ def test_options_are_off_in_the_published_form():
     assert small_model(**OPTIONS).state_dict().keys() > small_model().state_dict().keys()
 
 
-@pytest.mark.parametrize("option", OPTIONS)
+@pytest.mark.parametrize("option", [*OPTIONS, "pixel_queries"])
 def test_each_option_keeps_the_promises(option):
     """Padded days, values under the mask and on land change nothing."""
-    model = small_model(**{option: OPTIONS[option]}).eval()
+    options = OPTIONS | {"pixel_queries": True} if option == "pixel_queries" else OPTIONS
+    also = {"skip_chans": 3} if option == "pixel_queries" else {}
+    model = small_model(**{option: options[option]}, **also).eval()
     skip = torch.randn(2, 3, 16, 12)
     daily, mask, land = month(T=28)
     plain = model(daily, mask, land, skip=skip)
@@ -664,3 +667,32 @@ def test_channels_last_input_is_read_alike():
     turned = daily.to(memory_format=torch.channels_last_3d)
     turned_mask = mask.to(memory_format=torch.channels_last_3d)
     torch.testing.assert_close(model(turned, turned_mask, land), expected)
+
+
+# ------------------------------------------------------------------------ pixels that ask
+
+
+def test_pixels_ask_as_written_by_hand():
+    torch.manual_seed(0)
+    ask = PixelQueries(16, 2, 3, skip_chans=5, heads=2)
+    x, skip = torch.randn(2, 16, 3, 4), torch.randn(2, 5, 6, 12)
+    torch.nn.init.normal_(ask.near)
+    found = ask(x, skip)
+    assert found.shape == (2, 8, 6, 12)
+    b, row, col, head = 1, 3, 11, 1  # patch (1, 3), at the eastern edge: three neighbours are empty
+    cell = (row % 2) * 3 + col % 3
+    dims = slice(4 * head, 4 * head + 4)
+    q = ask.ask(skip)[b, dims, row, col] + ask.pixel[cell, dims]
+    keys, values = (torch.nn.functional.pad(part(x), (1, 1, 1, 1))[b, dims] for part in
+                    (ask.key, ask.value))  # fmt: skip
+    around = [(1 + i, 3 + j) for i in range(3) for j in range(3)]
+    scores = torch.stack([q @ keys[:, i, j] / 2 for i, j in around]) + ask.near[head, cell]
+    by_hand = sum(w * values[:, i, j] for w, (i, j) in zip(scores.softmax(0), around, strict=True))
+    torch.testing.assert_close(found[b, dims, row, col], by_hand)
+
+
+def test_pixels_that_ask_need_maps_to_ask_with():
+    with pytest.raises(ValueError, match="skip = true"):
+        small_model(pixel_queries=True)
+    with pytest.raises(ValueError, match="no multiple of 4"):
+        PixelQueries(12, 2, 2, skip_chans=1)

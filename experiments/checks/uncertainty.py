@@ -21,7 +21,6 @@ The exams are opened to report: the sentence goes into the ledger.
 """
 
 import argparse
-import math
 import shlex
 import sys
 import time
@@ -37,15 +36,14 @@ from scipy import ndimage
 sys.path.insert(0, str(Path(__file__).parent))
 import exams as checks
 
-from sst_tutorial import comparing, ledger, runs
+from sst_tutorial import ledger, runs
 from sst_tutorial.benchmark import NOISE, data_file
 from sst_tutorial.evaluation import block_bootstrap
 from sst_tutorial.exams import EXAMS, Question
 from sst_tutorial.months import Batch
-from sst_tutorial.moving_sea import moving_anomalies
 from sst_tutorial.reconstruction import as_method, as_sure_method
 from sst_tutorial.results import RESULTS, commit, machine, write_results
-from sst_tutorial.samples import MOVING_DAYS, MOVING_SIZE, SampleMaker, open_clouds
+from sst_tutorial.samples import open_clouds
 from sst_tutorial.settings import as_dict, changed, read_settings
 from sst_tutorial.uncertain import (
     LOSSES,
@@ -62,8 +60,6 @@ from sst_tutorial.weights import find_weights, load_weights, spread_file
 SETTINGS = RESULTS.parent / "uncertainty" / "spread.toml"
 LESSONS = 2400  # samples that the network answers
 THINNED = 0.2  # of them
-CELLS, SPEED = (2.0, 25.0), (0.05, 0.6)  # km and m/s of the lessons' moving seas
-LIVELY = (0.6, 2.0)  # times as lively as the seas of the training
 # Twins to choose by and to fit rivals on, and of how many of their questions one is asked.
 TWINS = {
     ("smooth", "cloudy"): 2, ("smooth", "clear"): 2, ("lasting", "3 days"): 2,
@@ -100,33 +96,13 @@ def asked(exam, group, twin=False, every=1) -> dict[str, list[Question]]:
 # ---------------------------------------------------------------- training
 
 
-class AnySea(SampleMaker):
-    """Seas that are quieter, livelier, finer and faster than those that the networks learned from.
-
-    A reader's sea may be any of these, and a head that met one kind alone says of all others what
-    holds for that kind: of currents of 0.5 m/s it told 0.58 to 0.76 of the error, where speeds in
-    its lessons ended at 0.36 m/s.
-    """
-
-    def _moving(self, seas):
-        box = {"size": MOVING_SIZE, "generator": self.rng, "device": self.device}
-        return moving_anomalies(seas, MOVING_DAYS, cell_km=CELLS, speed=SPEED, **box).half()
-
-    def _ocean(self, *numbers):
-        fields, ocean = super()._ocean(*numbers)  # (n, T, H, W), (n, H, W)
-        low, high = map(math.log, LIVELY)
-        factor = (low + (high - low) * self._uniform(len(fields))).exp()
-        return fields * factor[:, None, None, None], ocean
-
-
 def lessons_for(name, estimator, settings) -> Lessons:
-    """Errors of a frozen network on the samples of the settings, from any sea."""
+    """Errors of a frozen network on the samples of the settings."""
     daily, years = runs._open_data(settings)
     clouds = open_clouds(data_file(settings.clouds))
     if not checks.answers_days(name):
         settings = changed(settings, daily=0.0)
-    with comparing.in_place({"samples": AnySea}):
-        samples = runs._samples(daily, years, clouds, settings, settings.seed, "cpu")
+    samples = runs._samples(daily, years, clouds, settings, settings.seed, "cpu")
     rng, size = torch.Generator().manual_seed(1), settings.batch_size
     steps = range(LESSONS // size)
     return lessons_of(estimator, (thinned(samples(i, size), THINNED, rng) for i in steps))

@@ -1,7 +1,7 @@
 """Designs that were tried in place of a part of ocean-2's, each short, for a slot of `compare`.
 
-The table of the trial is in experiments/checks/designs.py; chapter *The second run*. Two more,
-`Plain` and parts of settings, are in experiments/cards/classes.py and need no class.
+The table of the trial is in experiments/checks/designs.py; chapter *The second run*. `Plain`, seas
+without turns, is in experiments/cards/classes.py; the other changes are settings.
 """
 
 import math
@@ -95,55 +95,11 @@ class LandMasked(SpatioTemporalModel):
 
 
 class PixelQueries(MonthlyConvDecoder):
-    """Each pixel asks the 3 x 3 patches around it, with what the maps of the first guess know of
-    it, in place of a transposed convolution."""
+    """Each pixel asks the 3 x 3 patches around it. It has since become an option of the network,
+    `network.pixel_queries`; the runs were made with a class that stood here (commit cd17fb8)."""
 
-    HEADS = 4
-
-    def __init__(self, embed_dim=128, patch_h=4, patch_w=4, hidden=128, *others, **options):
-        super().__init__(embed_dim, patch_h, patch_w, hidden, *others, **options)
-        half, cells = hidden // 2, patch_h * patch_w
-        self.deconv = None
-        self.pixel = nn.Parameter(0.02 * torch.randn(cells, half))
-        self.ask = nn.Conv2d(self.skip_chans, half, 1)
-        self.key, self.value = nn.Conv2d(hidden, half, 1), nn.Conv2d(hidden, half, 1)
-        self.near = nn.Parameter(torch.zeros(self.HEADS, cells, 9))
-
-    def forward(self, latent, out_H, out_W, land_mask=None, skip=None):
-        """latent (B, H'W', D) -> (B, out_H, out_W); skip (B, skip_chans, out_H, out_W)."""
-        B, N, D = latent.shape
-        grid = out_H // self.patch_h, out_W // self.patch_w
-        land = self._land(land_mask, B, out_H, out_W)  # (B, 1, H, W) or None
-        x = self.proj(latent.transpose(1, 2).reshape(B, D, *grid))  # (B, hidden, H', W')
-        x = self._looked_up(x, skip.to(x.dtype))  # (B, hidden/2, H, W)
-        x = torch.cat([x, skip.to(x.dtype)], dim=1)
-        conv, norm, act, last = self.head
-        x = act(norm(conv(x), None if land is None else ~land))
-        for block in self.residual_blocks:
-            x = x + block(x if land is None else x.masked_fill(land, 0.0))
-        x = last(x) * self.scale + self.bias  # (B, 1, H, W)
-        x = x if land is None else x.masked_fill(land, 0.0)
-        return x.squeeze(1)
-
-    def _looked_up(self, x, skip):
-        """x (B, hidden, H', W') patches, skip (B, skip_chans, H, W) -> (B, hidden/2, H, W)."""
-        B, _, H, W = x.shape
-        h, w, heads = self.patch_h, self.patch_w, self.HEADS
-        q = self.ask(skip)  # (B, half, H h, W w)
-        d = q.shape[1] // heads
-        q = q.view(B, heads, d, H, h, W, w).permute(0, 3, 5, 1, 4, 6, 2).flatten(4, 5)
-        q = q + self.pixel.view(h * w, heads, d).transpose(0, 1)  # (B, H', W', heads, h w, d)
-        k, v = (self._around(part(x)) for part in (self.key, self.value))
-        score = q @ k.transpose(-1, -2) / math.sqrt(d) + self.near  # (B, H', W', heads, h w, 9)
-        y = score.softmax(-1).to(v.dtype) @ v  # (B, H', W', heads, h w, d)
-        y = y.unflatten(4, (h, w)).permute(0, 3, 6, 1, 4, 2, 5)  # (B, heads, d, H', h, W', w)
-        return y.reshape(B, heads * d, H * h, W * w)
-
-    def _around(self, a):
-        """(B, half, H', W') -> the nine patches around each (B, H', W', heads, 9, d)."""
-        B, C, H, W = a.shape
-        a = F.unfold(a, 3, padding=1).view(B, self.HEADS, C // self.HEADS, 9, H, W)
-        return a.permute(0, 4, 5, 1, 3, 2)
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options, pixel_queries=True)
 
 
 class Wide(SampleMaker):
