@@ -31,10 +31,10 @@ def leaderboard(folder=RESULTS, apart: dict | None = None) -> dict[str, list[dic
         of_settings = digest(json.dumps(settings, sort_keys=True).encode())
         question = path.relative_to(folder).parts[0]
         months = ", ".join([*record["validation"], *filter(None, [(apart or {}).get(question)])])
-        key = months, of_settings
+        key = months, of_settings, record.get("design")  # classes in slots, which no setting names
         groups.setdefault(key, []).append((path.parent, record))
     tables: dict[str, list[dict]] = {}
-    for (months, of_settings), runs in groups.items():
+    for (months, of_settings, _), runs in groups.items():
         tables.setdefault(months, []).append(_row(folder, of_settings, runs))
     return {k: sorted(rows, key=lambda row: row["rmse_K"]) for k, rows in sorted(tables.items())}
 

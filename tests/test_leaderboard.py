@@ -42,3 +42,11 @@ def test_runs_that_were_judged_by_other_months_stand_apart(tmp_path):
         "moving_day": ["one/c"],
     }
     assert leaderboard(tmp_path / "nothing") == {}
+
+
+def test_runs_of_other_classes_are_no_seeds_of_one_setting(tmp_path):
+    run_of(tmp_path / "q", "own", 0, 0.2)
+    run_of(tmp_path / "q", "own", 1, 0.2)
+    run_of(tmp_path / "q", "divided", 0, 0.1, design="divided")
+    (rows,) = leaderboard(tmp_path).values()
+    assert [(row["name"], row["seeds"]) for row in rows] == [("q/divided", [0]), ("q/own", [0, 1])]

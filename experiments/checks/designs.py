@@ -36,6 +36,7 @@ from sst_tutorial.networks import build
 from sst_tutorial.results import REPOSITORY, RESULTS, write_results
 from sst_tutorial.samples import SampleMaker
 from sst_tutorial.settings import Settings, changed, read_settings
+from sst_tutorial.whole import whole
 
 FOLDER = REPOSITORY / "experiments" / "designs"
 OUT = RESULTS / "designs"
@@ -138,8 +139,18 @@ def one(a) -> None:
     settings, slots = plan_of(a.name, a.seed, a.seconds)
     maker = kept_seas(slots.get("samples", SampleMaker), a.seas)
     command = f"python experiments/checks/designs.py many --seconds {settings.seconds:g}"
+    folder = a.out / f"{a.name}-{a.seed}"
     with comparing.in_place(slots | {"samples": maker}):
-        runs.train(settings, a.out / f"{a.name}-{a.seed}", accelerator=a.device, command=command)
+        runs.train(settings, folder, accelerator=a.device, command=command)
+    name_design(folder, a.name)
+
+
+def name_design(folder: Path, name: str) -> None:
+    """Into the record: settings know nothing of classes, and without it all would be one setting.
+    Not by `write_results`, which rounds: the settings must stay those of the run."""
+    record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    with whole(folder / "run.json") as part:
+        part.write_text(json.dumps(record | {"design": name}, indent=1) + "\n", encoding="utf-8")
 
 
 def is_whole(out: Path, seed: int, names, seconds: float) -> bool:
