@@ -2409,9 +2409,9 @@ def two_ways_to_hide(s):
     ways = ways_to_hide()
     seen = ways["the real gap"][1]
     none = np.zeros_like(seen)
-    panels = {"one day: seen, and cloud": (none, seen),
+    panels = {"one day, half seen": (none, seen),
               "hidden by chance": ways["by chance"],
-              "hidden by another cloud": ways["by a cloud"],
+              "hidden by a cloud": ways["by a cloud"],
               "the real task": ways["the real gap"]}
     unit, away = 15, {}
     for k, (name, (asked, left)) in enumerate(panels.items()):
