@@ -87,7 +87,7 @@ def reconstruct(daily, model=None, climatology=None, output="monthly") -> xr.Dat
     is asked for, by `compute`, `to_zarr` or `store.write_months`, on whatever scheduler dask has,
     and attributes that tell of months and days without observation are left out. "monthly" has
         sst (time, lat, lon) float32, degC: mean over all days of the month, complete over the
-            ocean, NaN on land;
+            ocean (but for a month of which nothing is known), NaN on land;
         first_guess (time, lat, lon) float32, degC: what the network starts from;
         n_observed (time, lat, lon) int16: days on which the cell was seen;
         sst_uncertainty (time, lat, lon) float32, K: standard deviation of the error of `sst`, for a
@@ -104,8 +104,9 @@ def reconstruct(daily, model=None, climatology=None, output="monthly") -> xr.Dat
     their spread; that it learned from temperatures alone is told by a warning.
     A year of a globe of 0.25 degrees is 3.4 GB of daily maps: make them lazily.
 
-    A month without any observation, and any part of the sea with none near it, get the prior mean;
-    the former is told by a warning. So are months of which `daily` does not have all days.
+    A month without any observation is its climatology, or NaN where there is none, and a warning
+    tells so; any part of the sea with no observation near it gets the prior mean. Months of which
+    `daily` does not have all days are told by a warning too.
 
     Raises ValueError for input that is not daily SST, a climatology of another grid, weights that
     cannot be read, that never learned to answer for single days where daily maps are asked for, and
@@ -158,7 +159,10 @@ def _maps_in_memory(estimator, daily, held, climatology, question, quantity, spr
         month = month_of(daily, period, climatology, quantity=quantity)
         _warn(month, climatology)
         wraps = is_global(daily["lon"].values)
-        maps = _maps(estimator, month, wraps, question, spread=spread)
+        if climatology is None and not month.observed.any():
+            maps = blank_maps(month, question, spread)
+        else:
+            maps = _maps(estimator, month, wraps, question, spread=spread)
         here = slice(end, end := end + len(maps[0]))
         for field, values in zip((sst, first_guess, *sure), maps, strict=True):
             field[here] = values
@@ -337,16 +341,21 @@ def _warn(month: Month, climatology) -> None:
     """Tell what a reader of the map should know of the month."""
     if not month.ocean.any():
         warnings.warn(f"{month.name}: ocean_mask is all land, so the map is all NaN", stacklevel=3)
+    elif not month.observed.any() and climatology is None:
+        warn_of_nothing(month.name)
     elif not month.observed.any():
         mean = month.prior_mean[month.ocean].mean()
-        _warn_of_nothing(month.name, climatology, mean, month.quantity)
+        warnings.warn(
+            f"{month.name} has no observation: its map is the climatology, {mean:.1f} "
+            f"{_unit(month.quantity)} on average",
+            stacklevel=3,
+        )
 
 
-def _warn_of_nothing(name: str, climatology, mean: float, quantity: Quantity) -> None:
-    known = "climatology" if climatology is not None else "placeholder of a month without data"
+def warn_of_nothing(name: str) -> None:
     warnings.warn(
-        f"{name} has no observation: its map is the {known}, {mean:.1f} {_unit(quantity)} on "
-        "average",
+        f"{name} has no observation, and no climatology is given: its map is all NaN; give a "
+        "climatology, or months that saw something",
         stacklevel=4,
     )
 
@@ -389,6 +398,14 @@ def _maps(
     for field in (sst, first_guess):
         _refuse_no_sea(field[:, month.ocean], month)
     return sst, first_guess, *sure
+
+
+def blank_maps(month: Month, question, spread=None) -> tuple:
+    """As `_maps`, for a month of which nothing is known: no observation and no climatology. Any
+    number would be a guess (it was 18 degC, the mean of all seas)."""
+    steps = 1 if question is None else len(month.sst)
+    nothing = np.full((steps, *month.ocean.shape), np.nan, np.float32)
+    return (nothing,) * (2 if spread is None else 3)
 
 
 def _refuse_no_sea(known: np.ndarray, month: Month) -> None:

@@ -29,7 +29,8 @@ from sst_tutorial.reconstruction import (
     _maps,
     _tiles,
     _warn,
-    _warn_of_nothing,
+    blank_maps,
+    warn_of_nothing,
 )
 from sst_tutorial.uncertain import Spread
 
@@ -140,8 +141,8 @@ def _smooth(series, ocean, climatology, period, quantity) -> np.ndarray | None:
 
     smooth = smooth_map(_reading_much(read, ocean), ocean, wraps, quantity=quantity)
     if not anything:
-        _warn_of_nothing(str(period), None, quantity.typical, quantity)
-    return smooth
+        warn_of_nothing(str(period))
+    return smooth if anything else np.full_like(smooth, np.nan)
 
 
 def _smooth_climatology(climatology, ocean, period, quantity, wraps):
@@ -179,11 +180,18 @@ def _region(made_by: _MadeBy, series, ocean, climatology, smooth, period, rows) 
         daily = series.load().assign(ocean_mask=(("lat", "lon"), ocean[halo]))
         known = None if climatology is None else climatology.of(period, halo)
         smooth = None if smooth is None else smooth[halo]
-        month = month_of(daily, period, known, None, quantity, smooth)
+        nothing = smooth is not None and np.isnan(smooth).all()  # see `_smooth`
+        month = month_of(daily, period, known, None, quantity, None if nothing else smooth)
+        if smooth is None and known is None:  # this region is the whole map
+            nothing = not month.observed.any()
         if halo == slice(0, len(ocean)):
             _warn(month, known)
         tiles = [tile - halo.start for tile in tiles]
-        maps = _maps(estimator, month, is_global(daily["lon"].values), question, tiles, spread)
+        if nothing:
+            maps = blank_maps(month, question, spread)
+        else:
+            wraps = is_global(daily["lon"].values)
+            maps = _maps(estimator, month, wraps, question, tiles, spread)
     seen = month.observed if question is DAYS else month.observed.sum(0, dtype=np.int16)[None]
     inner = slice(rows.start - halo.start, rows.stop - halo.start)
     sst, first_guess, *sure = (a[:, inner].astype(np.float32) for a in maps)

@@ -175,13 +175,25 @@ def test_single_day():
 # ------------------------------------------------------------------------ nothing to see
 
 
-def test_a_month_without_observation_is_its_prior_mean_with_a_warning():
+@pytest.mark.parametrize("lazy", [False, True])
+@pytest.mark.parametrize("output", ["monthly", "both"])
+def test_a_month_of_which_nothing_is_known_is_nan_with_a_warning(output, lazy):
+    """It was 18 degC everywhere, between months of 12."""
     daily = daily_maps(days=60)
     daily["sst"][29:] = np.nan  # March
-    with pytest.warns(UserWarning, match="2016-03 has no observation"):
-        out = checked(reconstruct(daily, SMOOTH), daily)
-    assert out.attrs["months_without_observation"] == "2016-03"
-    np.testing.assert_array_equal(out["sst"][1], out["first_guess"][1])
+    daily = daily.chunk(time=1) if lazy else daily
+    with pytest.warns(UserWarning, match="2016-03 has no observation, and no climatology is given"):
+        out = reconstruct(daily, network(), output=output).compute()
+    march = out["time"].dt.month == 3
+    assert march.any() and out["sst"][march].isnull().all()
+    assert out["first_guess"][march].isnull().all()
+    ocean = daily["ocean_mask"].values
+    assert np.isfinite(out["sst"].values[~march.values][:, ocean]).all()
+    if output == "both":
+        means = out["sst_mean_of_month"]
+        assert means[1].isnull().all() and np.isfinite(means[0].values[ocean]).all()
+    if not lazy:
+        assert out.attrs["months_without_observation"] == "2016-03"
 
 
 def test_a_month_without_observation_is_its_climatology_where_there_is_one():

@@ -164,7 +164,8 @@ def _into_store(a, output: Path, daily, climatology):
         if not any(bool((step > 0).any()) for step in seen[index == name]):
             names.append(name)
     if names:
-        show_warning(f"no observation in {', '.join(names)}: see their first_guess", None, "", 0)
+        are = "all NaN, no climatology is given" if climatology is None else "the climatology"
+        show_warning(f"no observation in {', '.join(names)}: their maps are {are}", None, "", 0)
     return maps
 
 
