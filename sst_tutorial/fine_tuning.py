@@ -36,10 +36,11 @@ from sst_tutorial.judging import (
 )
 from sst_tutorial.months import DAYS, Batch, Month
 from sst_tutorial.networks import Estimator
-from sst_tutorial.reconstruction import TILE, _check_days
+from sst_tutorial.reconstruction import _check_days
 from sst_tutorial.results import write_record, write_results
 from sst_tutorial.samples import _turned
 from sst_tutorial.settings import Settings, as_dict, changed
+from sst_tutorial.tiles import TILE
 from sst_tutorial.training import follow, learning_rate, ocean_rmse, parameter_groups, report
 from sst_tutorial.weights import find_weights, load_weights, read_metadata, save_weights
 

@@ -1,30 +1,26 @@
 """From gappy daily maps to complete monthly or daily ones, one month and one tile at a time.
 
-A map of any size is cut into overlapping tiles, each goes through the estimator, and a weighted sum
-with soft edges puts them together again, around the dateline too where the grid is global. Tiles
-cost the same wherever they lie: time grows with the area of the ocean. What is lazy is made in
-parts, by `regions.py`.
+A month goes through the estimator in overlapping tiles (`tiles.py`). What is lazy is made in parts,
+by `regions.py`. Here is what stands around it: what comes in, the months in turn, and what goes out
+with its attributes.
 """
 
 import warnings
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from dataclasses import replace
-from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 import xarray as xr
 from tqdm.auto import tqdm
 
 from sst_tutorial.data import AXIS_ATTRIBUTES, open_sst
-from sst_tutorial.months import Batch, Month, month_of
+from sst_tutorial.months import Month, month_of
 from sst_tutorial.networks import Estimator
 from sst_tutorial.plausible import guarded_tidy
 from sst_tutorial.prior import is_global, on_the_same_grid
 from sst_tutorial.quantity import TEMPERATURE_UNITS, Quantity
+from sst_tutorial.tiles import DAYS, blank_maps, maps_of_month, warn_of_month
 from sst_tutorial.uncertain import load_spread
 from sst_tutorial.weights import (
     find_weights,
@@ -38,7 +34,6 @@ from sst_tutorial.weights import (
 OUTPUTS = ("monthly", "daily", "both")
 MONTHS_MEASURED = 6  # of another variable, to tell the spread of its anomalies
 CELLS_MEASURED = 2**21  # of a lazy one, at most
-DAYS = slice(None)  # the question for every day of a month; None is the one for its mean
 COUNT_ATTRIBUTES = {
     "standard_name": "number_of_observations",
     "long_name": "days of the month on which the cell was seen",
@@ -57,10 +52,6 @@ UNCERTAINTY_ATTRIBUTES = {
     "years and seas, with white noise on each observation; errors that observations share, in "
     "space or in time, are not in it. Not defined in a month without any observation",
 }
-TILE = 32  # cells on a side of a tile: the size the shipped network was trained on
-OVERLAP = 8  # cells over which two neighbours are blended
-TILES_AT_ONCE = 16
-ON_ONE_CORE = 4  # tiles at once: what they need then stays in its cache
 
 
 def reconstruct(daily, model=None, climatology=None, output="monthly") -> xr.Dataset:
@@ -130,7 +121,7 @@ def reconstruct(daily, model=None, climatology=None, output="monthly") -> xr.Dat
     if daily["sst"].chunks is None:
         make = _maps_in_memory
     else:
-        from sst_tutorial.regions import lazy_maps as make  # here: it needs this module
+        from sst_tutorial.regions import lazy_maps as make  # here: dask is slow to import
 
     turned, climatology, columns = _from_the_dateline(daily, climatology)
     # Of another variable nobody knows how far the errors of temperature tell of its errors.
@@ -157,12 +148,12 @@ def _maps_in_memory(estimator, daily, held, climatology, question, quantity, spr
     sure = [] if spread is None else [np.empty(shape, np.float32)]
     for period in tqdm(held.index, unit="month", disable=None, delay=30):  # None: on a terminal
         month = month_of(daily, period, climatology, quantity=quantity)
-        _warn(month, climatology)
+        warn_of_month(month, climatology)
         wraps = is_global(daily["lon"].values)
         if climatology is None and not month.observed.any():
             maps = blank_maps(month, question, spread)
         else:
-            maps = _maps(estimator, month, wraps, question, spread=spread)
+            maps = maps_of_month(estimator, month, wraps, question, spread=spread)
         here = slice(end, end := end + len(maps[0]))
         for field, values in zip((sst, first_guess, *sure), maps, strict=True):
             field[here] = values
@@ -181,7 +172,7 @@ def as_method(model=None):
     def method(month: Month, day: int | None = None) -> np.ndarray:
         if day is not None:
             _check_days(model, estimator, provenance["weights"])
-        return _maps(estimator, month, False, day)[0][0]
+        return maps_of_month(estimator, month, False, day)[0][0]
 
     return method
 
@@ -200,7 +191,7 @@ def as_sure_method(model=None):
     def method(month: Month, day: int | None = None) -> tuple[np.ndarray, np.ndarray]:
         if day is not None:
             _check_days(model, estimator, provenance["weights"])
-        sst, _, sd = _maps(estimator, month, False, day, spread=spread)
+        sst, _, sd = maps_of_month(estimator, month, False, day, spread=spread)
         return sst[0], sd[0]
 
     return method
@@ -337,29 +328,6 @@ def _learned_days(path: Path) -> bool:
     return isinstance(daily, (int, float)) and daily > 0
 
 
-def _warn(month: Month, climatology) -> None:
-    """Tell what a reader of the map should know of the month."""
-    if not month.ocean.any():
-        warnings.warn(f"{month.name}: ocean_mask is all land, so the map is all NaN", stacklevel=3)
-    elif not month.observed.any() and climatology is None:
-        warn_of_nothing(month.name)
-    elif not month.observed.any():
-        mean = month.prior_mean[month.ocean].mean()
-        warnings.warn(
-            f"{month.name} has no observation: its map is the climatology, {mean:.1f} "
-            f"{_unit(month.quantity)} on average",
-            stacklevel=3,
-        )
-
-
-def warn_of_nothing(name: str) -> None:
-    warnings.warn(
-        f"{name} has no observation, and no climatology is given: its map is all NaN; give a "
-        "climatology, or months that saw something",
-        stacklevel=4,
-    )
-
-
 def _warn_of_absent_days(held) -> None:
     for month, days in held[held < held.index.days_in_month].items():
         warnings.warn(
@@ -367,170 +335,6 @@ def _warn_of_absent_days(held) -> None:
             "seen",
             stacklevel=3,
         )
-
-
-# ---------------------------------------------------------------------------- one month
-
-
-def _maps(
-    estimator: Estimator, month: Month, wraps: bool, question, rows=None, spread=None
-) -> tuple:
-    """(sst, first guess), each (Q, H, W) degC over the ocean; ValueError where no sea is like that.
-    With a `spread` also the standard deviation in K of what sst errs by, NaN in a month that saw
-    nothing: how far its prior errs, nobody knows.
-
-    question: None = the mean of the month, a number = that day of it, counted from 0, both Q = 1;
-    DAYS = each of its days, Q = T. rows: of its tiles, where they are those of a larger map.
-    """
-    if question is None:
-        prior = month.prior_mean[None]  # (1, H, W)
-    else:
-        prior = month.prior if question is DAYS else month.of_day(question)[0][None]  # (Q, H, W)
-    anomalies = np.zeros((2, 1, 1, 1), np.float32)
-    sure = [] if spread is None else [np.full(prior.shape, np.nan, np.float32)]
-    if month.observed.any():
-        found = _tiled(estimator, month, wraps, question, rows=rows, spread=spread)
-        anomalies, sure = found[:2], [np.where(month.ocean, sd, np.nan) for sd in found[2:]]
-    quantity = month.quantity
-    sst, first_guess = (
-        np.where(month.ocean, prior + quantity.unit * anomaly, np.nan) for anomaly in anomalies
-    )
-    for field in (sst, first_guess):
-        _refuse_no_sea(field[:, month.ocean], month)
-    return sst, first_guess, *sure
-
-
-def blank_maps(month: Month, question, spread=None) -> tuple:
-    """As `_maps`, for a month of which nothing is known: no observation and no climatology. Any
-    number would be a guess (it was 18 degC, the mean of all seas)."""
-    steps = 1 if question is None else len(month.sst)
-    nothing = np.full((steps, *month.ocean.shape), np.nan, np.float32)
-    return (nothing,) * (2 if spread is None else 3)
-
-
-def _refuse_no_sea(known: np.ndarray, month: Month) -> None:
-    """ValueError where a map over the ocean, (Q, n), holds what no sea can be."""
-    quantity = month.quantity
-    # A network may err by some K beyond what a sea can be, not by more than that.
-    low, high = quantity.low - quantity.margin, quantity.high + quantity.margin
-    if not (np.isfinite(known) & (known > low) & (known < high)).all():
-        raise ValueError(
-            f"model answers {month.name} with {np.fmin.reduce(known, None):.4g}.."
-            f"{np.fmax.reduce(known, None):.4g} {_unit(quantity)}, {(~np.isfinite(known)).sum()} "
-            "cells not finite: no sea is like that; train it again"
-        )
-
-
-def _tiled(
-    estimator,
-    month: Month,
-    wraps: bool,
-    question=None,
-    tile=TILE,
-    overlap=OVERLAP,
-    rows=None,
-    spread=None,
-) -> np.ndarray:
-    """Anomaly of what is asked, see `_maps`, and the first guess of it, (2, Q, H, W) in K; with a
-    `spread` (3, Q, H, W). Where tiles meet, their errors are nearly the same: standard deviations
-    are blended like maps."""
-    T, H, W = month.sst.shape
-    rows = _tiles(H, tile, overlap) if rows is None else rows
-    cols = _tiles(W, tile, overlap, wraps)
-    h, w, Q = len(rows[0]), len(cols[0]), T if question is DAYS else 1
-    window = np.outer(_window(h, overlap), _window(w, overlap)).astype(np.float32)  # (h, w)
-    kinds = 2 if spread is None else 3
-    total, weight = np.zeros((kinds, Q, H, W), np.float32), np.zeros((H, W), np.float32)
-    seen, places = month.observed.any(0), []
-    for place in product(rows, cols):
-        weight[np.ix_(*place)] += window  # no index of a tile stands twice
-        if seen[np.ix_(*place)].any():
-            places.append(place)
-        elif spread is not None:
-            unseen = float(spread.unseen[int(question is not None)])
-            total[2:, :, *np.ix_(*place)] += window * unseen
-    with closing(_estimates(estimator, month, places, question, spread)) as estimates:
-        for place, maps in estimates:
-            total[:, :, *np.ix_(*place)] += window * maps[:, :Q, :h, :w]
-    total /= weight
-    return total
-
-
-def _estimates(estimator: Estimator, month: Month, places, question, spread=None):
-    """Yield each of these tiles, (rows, cols), with its maps (2 or 3, Q, h, w), in order.
-
-    On a CPU every core takes tiles of its own: two cores that share the work on the same tiles are
-    hardly faster than one.
-    """
-    threads, at_once, workers = torch.get_num_threads(), TILES_AT_ONCE, 1
-    if _device(estimator).type == "cpu":
-        at_once = min(ON_ONE_CORE, max(1, -(-len(places) // threads)))
-        workers = max(1, min(threads, -(-len(places) // at_once)))
-    parts = [places[i : i + at_once] for i in range(0, len(places), at_once)]
-
-    def maps_of(part):
-        return _estimate(estimator, [month.cut(*place) for place in part], question, spread)
-
-    was_training = estimator.training
-    if was_training:  # to walk through all modules takes as long as a pass of the network
-        estimator.eval()
-    pool = ThreadPoolExecutor(workers, "tiles")
-    torch.set_num_threads(threads // workers)  # of each worker
-    try:
-        all_maps = (map if workers == 1 else pool.map)(maps_of, parts)
-        for part, maps in zip(parts, all_maps, strict=True):
-            yield from zip(part, maps, strict=True)
-    finally:
-        pool.shutdown(cancel_futures=True)  # interrupted, nobody waits for the rest
-        torch.set_num_threads(threads)
-        if was_training:
-            estimator.train()
-
-
-def _device(estimator: Estimator) -> torch.device:
-    return estimator.network.last.weight.device
-
-
-@torch.inference_mode()
-def _estimate(estimator: Estimator, months, question, spread=None) -> np.ndarray:
-    """(B, 2, Q, H, W) in K: what is asked and its first guess, of months of one size, padded as a
-    batch; Q as in `_maps`, padded too. With a `spread` its standard deviation as a third map."""
-    day = None if question is DAYS else question
-    batch = Batch.of(months, estimator.patch_size, _device(estimator), day)
-    estimate = (estimator.days if question is DAYS else estimator)(*batch.inputs, error=batch.error)
-    maps = list(estimate[:2])
-    if spread is not None:
-        here = spread.to(batch.anomaly.device)
-        maps.append((here.of_days if question is DAYS else here.of)(batch, estimate))
-    maps = torch.stack([m.float() for m in maps], 1).cpu().numpy()  # (B, 2 or 3, [T,] H, W)
-    return maps if question is DAYS else maps[:, :, None]
-
-
-# ---------------------------------------------------------------------------- tiles
-
-
-def _tiles(n: int, tile: int, overlap: int, wraps: bool = False) -> list[np.ndarray]:
-    """Indices of the tiles along an axis of n cells: arrays of one length, together all of it.
-
-    Neighbours share `overlap` cells or more. Around a globe tiles go on past its last column, and
-    there are two at least: where one begins and ends, another has its middle.
-    """
-    step, tile = tile - overlap, min(n, tile)
-    if wraps:
-        starts = np.arange(0, n, n / max(2, -(-n // step))).round().astype(int)
-    else:
-        starts = np.linspace(0, n - tile, 1 + -(-(n - tile) // step)).round().astype(int)
-    return [(start + np.arange(tile)) % n for start in starts]
-
-
-def _window(n: int, overlap: int) -> np.ndarray:
-    """Weights (n,): 1 inside, falling to nearly 0 over `overlap` cells at both ends (sine squared).
-
-    Every cell's weights are divided by their sum, so at the edge of the map, where only one tile
-    reaches, that tile counts in full.
-    """
-    distance = np.minimum(np.arange(n), np.arange(n)[::-1]) + 0.5
-    return np.sin(0.5 * np.pi * np.minimum(distance / overlap, 1.0)) ** 2
 
 
 # ---------------------------------------------------------------------------- what goes out
@@ -581,10 +385,6 @@ def _with_uncertainty(out: xr.Dataset, sd, question) -> None:
         "long_name": f"standard deviation of the error of the {what} mean sea surface temperature",
     }
     out["sst"].attrs["ancillary_variables"] += " sst_uncertainty"
-
-
-def _unit(quantity: Quantity) -> str:
-    return "degC" if quantity.is_sst else quantity.units_inside
 
 
 def _bounds(periods) -> tuple[np.ndarray, np.ndarray]:

@@ -22,14 +22,14 @@ from sst_tutorial.months import month_of
 from sst_tutorial.networks import Estimator
 from sst_tutorial.prior import climatology_for, is_global, row_bands, smooth_map
 from sst_tutorial.quantity import Quantity
-from sst_tutorial.reconstruction import (
+from sst_tutorial.tiles import (
     DAYS,
     OVERLAP,
     TILE,
-    _maps,
-    _tiles,
-    _warn,
     blank_maps,
+    maps_of_month,
+    tiles_of,
+    warn_of_month,
     warn_of_nothing,
 )
 from sst_tutorial.uncertain import Spread
@@ -91,7 +91,7 @@ def regions_of(H: int, W: int) -> list[slice]:
 
 def _reach(rows: slice, H: int) -> list[np.ndarray]:
     """The tiles of a map of H rows, each its indices, that lie in `rows` at least in part."""
-    tiles = _tiles(H, TILE, OVERLAP)
+    tiles = tiles_of(H, TILE, OVERLAP)
     return [tile for tile in tiles if tile[-1] >= rows.start and tile[0] < rows.stop]
 
 
@@ -185,13 +185,13 @@ def _region(made_by: _MadeBy, series, ocean, climatology, smooth, period, rows) 
         if smooth is None and known is None:  # this region is the whole map
             nothing = not month.observed.any()
         if halo == slice(0, len(ocean)):
-            _warn(month, known)
+            warn_of_month(month, known)
         tiles = [tile - halo.start for tile in tiles]
         if nothing:
             maps = blank_maps(month, question, spread)
         else:
             wraps = is_global(daily["lon"].values)
-            maps = _maps(estimator, month, wraps, question, tiles, spread)
+            maps = maps_of_month(estimator, month, wraps, question, tiles, spread)
     seen = month.observed if question is DAYS else month.observed.sum(0, dtype=np.int16)[None]
     inner = slice(rows.start - halo.start, rows.stop - halo.start)
     sst, first_guess, *sure = (a[:, inner].astype(np.float32) for a in maps)

@@ -908,12 +908,12 @@ def test_a_folder_without_permission(folder, run, monkeypatch):
 
 
 def test_ctrl_c(folder, run, monkeypatch):
-    from sst_tutorial import reconstruction
+    from sst_tutorial import tiles
 
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(reconstruction, "_tiled", interrupted)
+    monkeypatch.setattr(tiles, "tiled", interrupted)
     status, out, err = run("reconstruct", "in.nc", "out.nc")
     assert status == 130
     assert err == "sst-tutorial: interrupted; no output was left half written\n"

@@ -20,7 +20,7 @@ from sst_tutorial.data import open_sst
 from sst_tutorial.evaluation import difference_interval
 from sst_tutorial.first_guess import normalised_convolution
 from sst_tutorial.model import MonthlyConvDecoder, TemporalPositionalEncoding, VideoEncoder
-from sst_tutorial.reconstruction import OVERLAP, TILE, _tiles
+from sst_tutorial.tiles import OVERLAP, TILE, tiles_of
 
 ROOT = Path(__file__).parents[1]
 SVG = "{http://www.w3.org/2000/svg}"
@@ -280,7 +280,7 @@ def test_the_toy_twins_are_counted_as_the_chapter_counts_them():
 
 def test_the_regions_of_the_drawing_are_those_of_the_package():
     rows = drawings.ROWS_OF_MAP
-    tiles = _tiles(rows, TILE, OVERLAP)
+    tiles = tiles_of(rows, TILE, OVERLAP)
     assert [t[0] for t in tiles] == drawings.tile_starts().tolist()
     for first, after in ((0, drawings.CUT), (drawings.CUT, rows)):
         found, low, high = drawings.halo_of(first, after)

@@ -18,7 +18,8 @@ from test_contract import ANSWERING, ESTIMATORS, talkative
 
 from sst_tutorial.data import open_sst
 from sst_tutorial.months import Batch, Month
-from sst_tutorial.reconstruction import _tiled, reconstruct
+from sst_tutorial.reconstruction import reconstruct
+from sst_tutorial.tiles import tiled
 
 CLASSIC = ("NETCDF3_CLASSIC", "NETCDF3_64BIT_OFFSET", "NETCDF3_64BIT_DATA")
 
@@ -277,8 +278,8 @@ def test_tiles_are_the_whole_where_the_network_is_silent(estimator, seed, long, 
     sst = 15 + np.broadcast_to(smooth, shape[1:]) + random.normal(0, 0.2, shape)
     sst[random.random(shape) < 0.6] = np.nan
     month = Month(sst, np.ones(shape[1:], bool))
-    _, tiles = _tiled(estimator, month, False)
-    _, whole = _tiled(estimator, month, False, tile=long)
+    _, tiles = tiled(estimator, month, False)
+    _, whole = tiled(estimator, month, False, tile=long)
     assert abs(tiles - whole).max() < 0.1
 
 

@@ -12,7 +12,7 @@ import xarray as xr
 from torch import nn
 
 import sst_tutorial
-from sst_tutorial import reconstruction, weights
+from sst_tutorial import tiles, weights
 from sst_tutorial.baselines import gaussian
 from sst_tutorial.benchmark import shared_data
 from sst_tutorial.data import open_sst
@@ -20,8 +20,9 @@ from sst_tutorial.first_guess import GaussianMean
 from sst_tutorial.months import Month, month_of
 from sst_tutorial.networks import Estimator, build
 from sst_tutorial.prior import daily_climatology, is_global
-from sst_tutorial.reconstruction import DAYS, _tiled, _tiles, _window, as_method, reconstruct
+from sst_tutorial.reconstruction import as_method, reconstruct
 from sst_tutorial.simulate import observe, simulate_clouds, simulate_ocean
+from sst_tutorial.tiles import DAYS, tiled, tiles_of, window_of
 from sst_tutorial.weights import (
     find_weights,
     fingerprint,
@@ -263,7 +264,7 @@ def test_any_shape(H, W):
 @pytest.mark.parametrize("n", [1, 3, 16, 31, 32, 33, 47, 63, 64, 65, 100, 113, 720, 1441])
 @pytest.mark.parametrize("tile, overlap", [(32, 8), (64, 16)])
 def test_tiles_cover_all_and_overlap(n, tile, overlap):
-    tiles = _tiles(n, tile, overlap)
+    tiles = tiles_of(n, tile, overlap)
     assert {len(t) for t in tiles} == {min(n, tile)}
     assert set(range(n)) == set(np.concatenate(tiles))  # no index beside the map
     assert all(a[-1] - b[0] + 1 >= overlap for a, b in zip(tiles, tiles[1:], strict=False))
@@ -273,18 +274,18 @@ def test_tiles_cover_all_and_overlap(n, tile, overlap):
 @pytest.mark.parametrize("n", [33, 36, 48, 64, 72, 360, 1440])
 @pytest.mark.parametrize("tile, overlap", [(32, 8), (32, 16)])
 def test_tiles_go_around_the_globe(n, tile, overlap):
-    tiles = _tiles(n, tile, overlap, wraps=True)
+    tiles = tiles_of(n, tile, overlap, wraps=True)
     weight = np.zeros(n)
     for t in tiles:
         assert len(set(t)) == tile and set(t) <= set(range(n))
-        np.add.at(weight, t, _window(tile, overlap))
+        np.add.at(weight, t, window_of(tile, overlap))
     assert weight.min() > 0.45  # no cell depends on the rim of a tile alone
     starts = [t[0] for t in tiles] + [tiles[0][0] + n]
     assert all(a + tile - b >= overlap for a, b in zip(starts, starts[1:], strict=False))
 
 
 def test_a_small_globe_has_two_tiles_and_no_seam():
-    whole, turned = _tiles(24, 32, 8, wraps=True)
+    whole, turned = tiles_of(24, 32, 8, wraps=True)
     np.testing.assert_array_equal(whole, np.arange(24))
     np.testing.assert_array_equal(turned, np.roll(np.arange(24), 12))
 
@@ -298,14 +299,14 @@ def test_blending_is_a_partition_of_unity(tile, overlap, wraps, monkeypatch):
         fields = [m.anomaly if question is DAYS else m.anomaly.mean(0)[None] for m in months]
         return np.stack([np.stack([field, 0 * field + 3.0]) for field in fields])
 
-    monkeypatch.setattr(reconstruction, "_estimate", agreed)
+    monkeypatch.setattr(tiles, "_estimate", agreed)
     H, W = 37, 53
     anomaly = np.random.default_rng(0).normal(size=(4, H, W)).astype("float32")
     month = Month(anomaly + 15, np.ones((H, W), bool), np.full((4, H, W), 15.0, "float32"))
-    a, b = _tiled(SMOOTH, month, wraps, None, tile, overlap)
+    a, b = tiled(SMOOTH, month, wraps, None, tile, overlap)
     np.testing.assert_allclose(a[0], anomaly.mean(0), atol=1e-5)
     np.testing.assert_allclose(b, 3.0, rtol=1e-6)
-    a, b = _tiled(SMOOTH, month, wraps, DAYS, tile, overlap)
+    a, b = tiled(SMOOTH, month, wraps, DAYS, tile, overlap)
     np.testing.assert_allclose(a, anomaly, atol=1e-5)
     assert b.shape == (4, H, W)
 
@@ -315,9 +316,9 @@ def test_tiles_leave_no_seam():
     daily = daily_maps(H=150, W=160, days=29)
     sst, ocean = daily["sst"].values, daily["ocean_mask"].values
     month = Month(sst, ocean, np.full(sst.shape, 15.0, "float32"))
-    whole = _tiled(SMOOTH, month, False, tile=160)
-    tiled = _tiled(SMOOTH, month, False)
-    for a, b in zip(whole, tiled, strict=True):
+    whole = tiled(SMOOTH, month, False, tile=160)
+    parts = tiled(SMOOTH, month, False)
+    for a, b in zip(whole, parts, strict=True):
         difference = np.abs(a - b)[:, ocean]
         assert difference.max() < 0.05
         assert np.sqrt(np.mean(difference**2)) < 0.005
@@ -656,13 +657,13 @@ def test_the_number_of_cores_does_not_matter(threads, output):
 
 def test_every_core_has_tiles_of_its_own(threads, monkeypatch):
     threads(2)
-    estimate, seen = reconstruction._estimate, []
+    estimate, seen = tiles._estimate, []
 
     def spy(estimator, months, question, spread):
         seen.append((threading.get_ident(), torch.get_num_threads(), len(months)))
         return estimate(estimator, months, question, spread)
 
-    monkeypatch.setattr(reconstruction, "_estimate", spy)
+    monkeypatch.setattr(tiles, "_estimate", spy)
     reconstruct(daily_maps(H=70, W=70), network())  # 9 tiles
     assert sorted(tiles for *_, tiles in seen) == [1, 4, 4]
     assert threading.get_ident() not in {who for who, *_ in seen}
@@ -679,7 +680,7 @@ def test_what_breaks_on_a_core_leaves_all_as_it_was(threads, monkeypatch, error,
         begun.append(1)
         raise error("broken")
 
-    monkeypatch.setattr(reconstruction, "_estimate", breaks)
+    monkeypatch.setattr(tiles, "_estimate", breaks)
     estimator = network().train()
     with pytest.raises(error, match="broken"):
         reconstruct(daily_maps(H=200, W=200), estimator)  # 64 tiles, 16 parts

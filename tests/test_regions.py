@@ -18,9 +18,10 @@ from sst_tutorial import cli, prior, regions, store
 from sst_tutorial.data import open_sst
 from sst_tutorial.networks import build
 from sst_tutorial.prior import daily_climatology, smooth_map
-from sst_tutorial.reconstruction import _tiles, reconstruct
+from sst_tutorial.reconstruction import reconstruct
 from sst_tutorial.simulate import observe, simulate_clouds, simulate_ocean
 from sst_tutorial.store import write_months
+from sst_tutorial.tiles import tiles_of
 from sst_tutorial.weights import save_weights
 
 ABOUT = {"input": "here"}
@@ -190,14 +191,14 @@ def test_regions_cover_the_map_and_reach_all_their_tiles(H, W):
     for region in rows:
         tiles, halo = regions._reach(region, H), regions._halo(region, H)
         assert halo.start <= region.start and halo.stop >= region.stop
-        covers = [t for t in _tiles(H, 32, 8) if set(t) & set(range(H)[region])]
+        covers = [t for t in tiles_of(H, 32, 8) if set(t) & set(range(H)[region])]
         assert len(covers) == len(tiles) and set(np.concatenate(tiles)) <= set(range(H)[halo])
 
 
 def test_the_halo_costs_little_on_a_fine_globe():
     rows = regions.regions_of(3600, 7200)
     work = sum(len(regions._reach(region, 3600)) for region in rows)
-    assert work / len(_tiles(3600, 32, 8)) < 1.2
+    assert work / len(tiles_of(3600, 32, 8)) < 1.2
 
 
 def test_the_smooth_map_is_the_same_in_parts(monkeypatch):

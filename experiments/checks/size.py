@@ -47,7 +47,7 @@ LINE = (90, 180, 360, 720, 1440)  # rows; twice as many columns
 # Of the projection. A processor core for an hour, on demand, at the large sellers of 2026.
 YEARS, WORKERS, DOLLARS_AN_HOUR = 40, 100, 0.05
 GRIDS = {"0.25": 720, "0.05": 3600}  # degrees: rows
-WATCHED = ("_tiled", "month_prior", "guarded_tidy", "load_weights")
+WATCHED = ("tiled", "month_prior", "guarded_tidy", "load_weights")
 
 
 # ---------------------------------------------------------------- a globe to measure on
