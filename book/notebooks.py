@@ -36,12 +36,13 @@ from PIL.PngImagePlugin import PngInfo
 ROOT = Path(__file__).resolve().parents[1]
 CHAPTERS = ROOT / "book" / "chapters"
 
-# Budgets of one notebook. Chapter 2 trains a network, so it may take longer.
+# Budgets of one notebook. Chapter 2 trains a network, and *Change one thing* times two settings and
+# trains both, so they may take longer: the latter had 40 s on one machine and 70 s on another.
 MAX_BYTES = 550_000  # figures are stored twice, for wide screens and for phones
 MAX_COLUMNS = 75
 MAX_MEMORY_GB = 1.5
 MAX_SECONDS = 60
-LONGER = {"whole_machine": 180}
+LONGER = {"whole_machine": 180, "change_one_thing": 90}
 
 HEADINGS_BEFORE = ["Objectives", "Prerequisites", "Time and machine", "Setup"]
 HEADINGS_AFTER = ["Exercises", "What you can now do", "What's next", "References"]

@@ -76,7 +76,9 @@ WHOLE = {"network": networks.NETWORKS, "first_guess": networks.FIRST_GUESSES}
 TAUGHT = ("samples", "loss")  # slots of the training, not of the network
 NOT_A_CHANGE = ("seed", "steps", "seconds", "preset")
 FIRST_STEPS = 5  # by which two versions of torch are compared
-ROUNDS = 5  # of the trial of speed, of two steps of each setting
+# Of the trial of speed. Two settings with the same steps, on a busy processor: ratios of 0.94 to
+# 1.04 by the median of 12 pairs, of 0.80 to 1.18 by the fastest of five steps of each.
+PAIRS = 12
 TIMING = 0.05  # of the ratio of two speeds that is taken for noise: both get the same steps
 
 
@@ -406,9 +408,13 @@ def _budget(plan: Plan, stored: dict | None) -> dict:
         return budget
     ms = speed(plan)
     steps = stored["steps"]["base"] if stored else _tidy(1000 * plan.asked["seconds"] / ms["base"])
-    ratio = ms["base"] / ms["change"]
-    other = steps if abs(ratio - 1) < TIMING else max(1, round(steps * ratio))
+    other = steps_beside(steps, ms["change"] / ms["base"])
     return budget | {"steps": {"base": steps, "change": other}, "ms_per_step": ms}
+
+
+def steps_beside(steps: int, ratio: float) -> int:
+    """How many steps a change does while its base does `steps`; ratio: how much longer its take."""
+    return steps if abs(ratio - 1) < TIMING else max(1, round(steps / ratio))
 
 
 def _tidy(number: float) -> int:
@@ -416,18 +422,21 @@ def _tidy(number: float) -> int:
     return max(1, int(float(f"{number:.2g}")))
 
 
-def speed(plan: Plan) -> dict[str, float]:
-    """Milliseconds of a step of the base and of the change, of the processor's own time, both
-    measured in turn in this process; the fastest of them, since nothing makes a step too fast."""
+def speed(plan: Plan, pairs: int = PAIRS) -> dict[str, float]:
+    """Milliseconds of a step of the base and of the change, of the processor's own time: the median
+    step of the base, times the median ratio of two steps that followed each other, since another
+    program's load is much the same for both."""
     both = {which: _stepper(plan, which)[0] for which in ("base", "change")}
-    ms = dict.fromkeys(both, math.inf)
-    for _ in range(ROUNDS):
-        for which, step in both.items():
-            step()
+    ms = {which: [] for which in both}
+    for number in range(2 + pairs):  # the first two are slower
+        for which in both if number % 2 else reversed(both):
             begin = time.process_time()
-            step()
-            ms[which] = min(ms[which], 1000 * (time.process_time() - begin))
-    return {which: float(f"{value:.4g}") for which, value in ms.items()}
+            both[which]()
+            ms[which].append(1000 * (time.process_time() - begin))
+    base, change = (np.array(values[2:]) for values in ms.values())
+    step = np.median(base)
+    found = {"base": step, "change": step * np.median(change / base)}
+    return {which: float(f"{value:.4g}") for which, value in found.items()}
 
 
 def _stepper(plan: Plan, which: str, lr: float = 1e-5):
@@ -435,12 +444,13 @@ def _stepper(plan: Plan, which: str, lr: float = 1e-5):
     settings, slots = plan.of(which)
     estimator = plan.build(which).train()
     samples = slots.get("samples", SampleMaker)("cpu", seed=0, pieces=4)
+    loss_of = slots.get("loss", ocean_rmse)
     optimizer = torch.optim.AdamW(estimator.parameters(), lr)
     number = iter(range(10**9))
 
     def step():
         batch = samples(next(number), settings.batch_size)
-        loss = ocean_rmse(estimator(*batch.inputs).mean, batch.target, batch.ocean)
+        loss = loss_of(estimator(*batch.inputs).mean, batch.target, batch.ocean)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -122,12 +122,45 @@ def test_half_a_line_is_no_run(cards, tmp_path):
     assert [r["seed"] for r in again.of("run", "ema")] == [0] and again.of("run", "deaf") == []
 
 
-def test_steps_come_from_all_speeds(cards, tmp_path):
-    lines = cards.Lines(tmp_path / "runs.jsonl")
-    for name, base, change in (("quick", 100, 100), ("ema", 110, 108), ("deaf", 90, 180)):
+def looks(cards, lines, name, *ms):
+    for base, change in ms:
         lines.add({"kind": "speed", "name": name, "ms": {"base": base, "change": change}})
-    steps = cards.steps_of(lines, ["quick", "ema", "deaf"], 60)
-    assert steps == {"quick": 600, "ema": 600, "deaf": 300}
+
+
+def test_steps_are_those_of_the_stored_base_times_the_median_ratio(cards, tmp_path):
+    lines = cards.Lines(tmp_path / "runs.jsonl")
+    looks(cards, lines, "ema", (110, 108), (300, 303), (100, 140))  # the last look is thrown out
+    looks(cards, lines, "deaf", (90, 180), (200, 410), (100, 199))
+    looks(cards, lines, "moving_blocks", (100, 200), (120, 240), (600, 1200))  # no stored base
+    assert cards.steps_of(lines, 60) == {
+        "quick": 270, "ema": 270, "deaf": 135, "moving": 500, "moving_blocks": 250,
+    }  # fmt: skip
+    assert cards.steps_of(lines, 5)["quick"] == 48  # no such record: by the looks, 105 ms
+
+
+def test_stored_runs_are_used_where_they_are_the_same_runs(cards, tmp_path, monkeypatch):
+    found = cards.about_base("quick", 60)
+    assert found["differs"] is None
+    assert cards.about_base("quick", 5)["differs"] == "nothing is stored"
+    lines = cards.Lines(tmp_path / "runs.jsonl")
+    looks(cards, lines, "deaf", (100, 100))
+    lines.add(found)
+    cards.use_stored("quick", lines, 60)
+    cards.use_stored("quick", lines, 60)  # begun again
+    runs = cards.done(cards.Lines(lines.path), "quick", cards.steps_of(lines, 60))
+    assert [run["seed"] for run in runs] == list(range(10)) and len(lines.of("run")) == 10
+
+    after = cards.comparing.after_steps  # another processor or torch that steps otherwise
+    monkeypatch.setattr(
+        cards.comparing, "after_steps", lambda plan: [x * 1.01 for x in after(plan)]
+    )
+    monkeypatch.setattr(cards.comparing, "_differs", lambda *record_and_plan: None)
+    other = cards.about_base("quick", 60)
+    assert other["differs"] == "the errors after 5 steps"
+    again = cards.Lines(tmp_path / "other.jsonl")
+    again.add(other)
+    cards.use_stored("quick", again, 60)
+    assert again.of("run") == []
 
 
 def test_failures_are_those_of_the_log():

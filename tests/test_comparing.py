@@ -348,6 +348,37 @@ def test_speed_tells_a_heavy_network_from_a_light_one(base):
     assert ms["change"] > 1.3 * ms["base"] > 0
 
 
+def test_a_ratio_of_speeds_is_that_of_most_pairs(base, monkeypatch):
+    """One lucky step of either setting decided, when the fastest of each were compared."""
+    clock, calls = [0.0], {"base": 0, "change": 0}
+
+    def stepper(plan, which):
+        def step():
+            calls[which] += 1
+            load = 1 + calls[which] % 3  # of other programs, on both alike
+            lucky = 0.1 if which == "change" and calls[which] == 7 else 1
+            clock[0] += {"base": 0.1, "change": 0.13}[which] * load * lucky
+
+        return step, None
+
+    monkeypatch.setattr(comparing, "_stepper", stepper)
+    monkeypatch.setattr(comparing.time, "process_time", lambda: clock[0])
+    ms = speed(comparing._plan(base, {"lr": 1e-3}, 1, None, 1, None))
+    assert ms["change"] / ms["base"] == pytest.approx(1.3, rel=1e-3)
+    assert comparing.steps_beside(270, 1.3) == 208 and comparing.steps_beside(270, 1.04) == 270
+
+
+def test_the_loss_in_its_slot_is_the_one_that_is_timed(base):
+    asked = []
+
+    def loss(*arguments):
+        asked.append(len(arguments))
+        return comparing.ocean_rmse(*arguments)
+
+    speed(comparing._plan(base, {"loss": loss}, 1, None, 1, None), pairs=1)
+    assert len(asked) == 3  # two to warm up, one pair; the base has its own
+
+
 def test_months_of_both_kinds_of_clouds_are_one_unit():
     """They are the same seas: as two they would pretend to know twice as much."""
     settings = read_settings_of_quick()

@@ -5,12 +5,13 @@
     python experiments/checks/cards.py many --out runs/cards --workers 24 --wall 480
     python experiments/checks/cards.py collect runs/cards                      # writes records
 
-`many` first takes the speed of all settings while the processor is as busy as it will be, gives
-each so many steps as fit into the seconds, then does the runs. It adds a line to OUT/runs.jsonl for
-each, and goes on from there: then it knows from whole runs how fast a setting is, gives other steps
-to those that got 5 % too many or too few, and repeats their runs (two short looks at a busy
-processor differed by 10 %). `collect` writes experiments/results/cards.json and the stored runs of
-the bases, experiments/results/compare/NAME-60s.json. Chapters *Twelve cards*, *What mattered*.
+`many` first takes the speed of each change beside its base, both in turn in one process, in three
+processes while the processor is as busy as it will be; the median ratio says how many steps fit
+into the seconds. The base takes those of its stored record, whose runs are used where they are the
+same runs here; then the runs that are missing are done. Each speed and run is a line of
+OUT/runs.jsonl, from where it goes on after it was stopped. `collect` writes
+experiments/results/cards.json and the runs of bases that were not stored,
+experiments/results/compare/NAME-60s.json. Chapters *Twelve cards*, *What mattered*.
 """
 
 import argparse
@@ -39,6 +40,7 @@ FOLDER = REPOSITORY / "experiments" / "cards"
 BASES = ("quick", "small", "blocks", "real", "moving")
 EXAMS_OF_BASES = {"real": ("smooth", "lasting"), "moving": ("moving",)}  # others: simulated
 NOT_TIMED = 30  # s that a run may need beside its training
+PAIRS = 24  # steps of each, in turn, by which a process tells a ratio
 
 
 def _classes():
@@ -166,7 +168,7 @@ def begin_worker():
 
 
 def take_speed(name: str) -> dict:
-    return {"kind": "speed", "name": name, "ms": comparing.speed(plan_of(name))}
+    return {"kind": "speed", "name": name, "ms": comparing.speed(plan_of(name), PAIRS)}
 
 
 def one_run(name: str, seed: int, steps: int) -> dict:
@@ -194,12 +196,25 @@ def one_run(name: str, seed: int, steps: int) -> dict:
     }
 
 
-def about_base(name: str) -> dict:
-    """What `compare` asks of a stored base before it uses it."""
-    plan = plan_of(name)
+def about_base(name: str, seconds: float) -> dict:
+    """What `compare` asks of a stored base before it uses it, and what keeps the stored runs from
+    being used here (None: nothing). Some steps of one seed tell whether a run is the same here."""
+    plan = plan_of(name, seconds)
     first = {exam: comparing.errors_of(plan.build("base"), exam)[0] for exam in exams_of(name)}
-    after = comparing.after_steps(plan)
-    return {"kind": "base", "name": name, "first_guess": first, "after_steps": after}
+    after, stored = comparing.after_steps(plan), stored_base(name, seconds)
+    about = {"kind": "base", "name": name, "first_guess": first, "after_steps": after}
+    if stored is None:
+        return about | {"differs": "nothing is stored"}
+    if len(first) > 1:  # a record holds the months of one exam
+        return about | {"differs": "it is judged by more than one exam"}
+    same = np.allclose(after, stored["after_steps"], rtol=1e-3)
+    steps = None if same else f"the errors after {comparing.FIRST_STEPS} steps"
+    return about | {"differs": comparing._differs(stored, plan) or steps}
+
+
+def stored_base(name: str, seconds: float) -> dict | None:
+    path = comparing.STORED / f"{name}-{seconds:g}s.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
 
 # ---------------------------------------------------------------- many at once
@@ -254,42 +269,24 @@ def _keep(job, lines: Lines) -> dict | None:
     return row
 
 
-def steps_of(lines: Lines, names, seconds: float) -> dict[str, int]:
-    """How many steps each name does in the seconds, by the medians of all speeds taken."""
+def ratios_of(lines: Lines, name: str) -> list[float]:
+    """How much longer a step of a change takes than one of its base, by each process."""
+    return [r["ms"]["change"] / r["ms"]["base"] for r in lines.of("speed", name)]
+
+
+def steps_of(lines: Lines, seconds: float) -> dict[str, int]:
+    """How many steps each name does in the seconds: a base those of its stored record, else by the
+    median of all looks at it."""
     steps = {}
-    for name in names:
+    for name in dict.fromkeys(r["name"] for r in lines.of("speed")):
         base = _base(name)
-        of_base = [r["ms"]["base"] for r in lines.of("speed") if _base(r["name"]) == base]
-        steps[base] = comparing._tidy(1000 * seconds / statistics.median(of_base))
-        if name in BY_ID:
-            mine = [r["ms"]["base"] / r["ms"]["change"] for r in lines.of("speed", name)]
-            ratio = statistics.median(mine)
-            alike = abs(ratio - 1) < comparing.TIMING
-            steps[name] = steps[base] if alike else max(1, round(steps[base] * ratio))
+        stored = stored_base(base, seconds)
+        looks = [r["ms"]["base"] for r in lines.of("speed") if _base(r["name"]) == base]
+        wanted = comparing._tidy(1000 * seconds / statistics.median(looks))
+        steps[base] = stored["budget"]["steps"]["base"] if stored else wanted
+        ratio = statistics.median(ratios_of(lines, name))
+        steps[name] = comparing.steps_beside(steps[base], ratio)
     return steps
-
-
-def refined(lines: Lines, steps: dict[str, int]) -> dict[str, int]:
-    """The steps by what whole runs took, where that differs."""
-    ms = {}
-    for name in steps:
-        took = [r["seconds"] / r["steps"] for r in lines.of("run", name)]
-        if len(took) > 1:
-            ms[name] = statistics.median(took)
-    found = dict(steps)
-    for name in (n for n in ms if n in BY_ID and _base(n) in ms):
-        ratio = ms[_base(name)] / ms[name]
-        alike = abs(ratio - 1) < comparing.TIMING
-        wanted = steps[_base(name)] if alike else round(steps[_base(name)] * ratio)
-        if abs(wanted / steps[name] - 1) > comparing.TIMING:
-            found[name] = wanted
-    return found
-
-
-def settled(lines: Lines) -> dict[str, int]:
-    """The steps that each name was given last and that some run of it took."""
-    took = {(r["name"], r["asked"]) for r in lines.of("run")}
-    return {n: k for row in lines.of("steps") for n, k in row["steps"].items() if (n, k) in took}
 
 
 def done(lines: Lines, name: str, steps: dict[str, int]) -> list[dict]:
@@ -298,21 +295,31 @@ def done(lines: Lines, name: str, steps: dict[str, int]) -> list[dict]:
     return [runs[seed] for seed in sorted(runs)]
 
 
+def use_stored(name: str, lines: Lines, seconds: float) -> None:
+    """The stored runs of a base, as if they had been done here."""
+    about = lines.of("base", name)[-1]
+    if about["differs"]:
+        print(f"{name} is run again, the stored runs are not used: {about['differs']}", flush=True)
+    elif not lines.of("run", name):
+        stored = stored_base(name, seconds)
+        for run in stored["runs"]:
+            sums = {key: run[key] for key in ("rmse_K", "square_sum", "weight_sum")}
+            row = {"name": name, "seed": run["seed"], "asked": stored["budget"]["steps"]["base"]}
+            lines.add({"kind": "run", "stored": True, **row, "exams": {exams_of(name)[0]: sums}})
+
+
 def how_many_steps(a, names, pool, lines: Lines) -> tuple[list[str], dict[str, int]]:
     """The names that could be timed, and the steps that each takes in the seconds of a run."""
-    asked = [(take_speed, n) for n in names * a.rounds if not lines.of("speed", n)]
-    asked += [(about_base, n) for n in names if n in BASES and not lines.of("base", n)]
+    changes, bases = ([n for n in names if (n in BASES) is which] for which in (False, True))
+    asked = [(about_base, n, a.seconds) for n in bases if not lines.of("base", n)]
+    for number in range(a.rounds):
+        asked += [(take_speed, n) for n in changes if len(lines.of("speed", n)) <= number]
     for job in [pool.submit(*what) for what in asked]:
         _keep(job, lines)
-    timed = {r["name"] for r in lines.of("speed")}
-    names = [n for n in names if n in timed and _base(n) in timed]
-    before = next((r["steps"] for r in reversed(lines.of("steps"))), {})
-    steps = refined(lines, before)
-    missing = [n for n in names if n not in steps]
-    if missing:
-        steps |= steps_of(lines, missing, a.seconds)
-    if steps != before:
-        lines.add({"kind": "steps", "seconds": a.seconds, "steps": steps})
+    steps = steps_of(lines, a.seconds)
+    names = [n for n in names if n in steps and lines.of("base", _base(n))]
+    for name in (n for n in names if n in BASES):
+        use_stored(name, lines, a.seconds)
     return names, steps
 
 
@@ -330,7 +337,9 @@ def many(a) -> None:
                   | comparing._where())  # fmt: skip
         names, steps = how_many_steps(a, names, pool, lines)
         print(f"{time.monotonic() - began:.0f} s: steps {steps}", flush=True)
-        todo = [(n, s) for n in names for s in range(a.base_seeds if n in BASES else a.seeds)]
+        stored = [n for n in names if n in BASES and not lines.of("base", n)[-1]["differs"]]
+        todo = [(n, s) for n in names if n not in stored
+                for s in range(a.base_seeds if n in BASES else a.seeds)]  # fmt: skip
         # Seeds in turn: who is stopped early has some of everything.
         todo.sort(key=lambda x: (x[1] // 3, x[0] in BASES[3:], _base(x[0]) in BASES[3:]))
         have = {(n, r["seed"]) for n in names for r in done(lines, n, steps)}
@@ -353,6 +362,17 @@ def many(a) -> None:
                     told = f"{row['name']}, seed {row['seed']}: {rmse:.4f} K, {row['cpu_s']:.0f} s"
                     print(f"{time.monotonic() - began:.0f} s: {told}", flush=True)
         print(f"{len(todo)} runs were not started", flush=True)
+    show_verdicts(lines, names, steps)
+
+
+def show_verdicts(lines: Lines, names, steps: dict[str, int]) -> None:
+    for card in (BY_ID[n] for n in names if n in BY_ID):
+        runs, base = (done(lines, name, steps) for name in (card.id, card.base))
+        told = decided(runs, base, card.exams[0])["verdict"] if runs and len(base) > 1 else "-"
+        ratios = ratios_of(lines, card.id)
+        print(f"{card.id:17s} {card.base:7s} step x {statistics.median(ratios):.3f} "
+              f"({min(ratios):.3f} to {max(ratios):.3f}), {steps[card.base]} -> {steps[card.id]} "
+              f"steps, {len(runs)} runs beside {len(base)}: {told}")  # fmt: skip
 
 
 # ---------------------------------------------------------------- from lines to records
@@ -374,11 +394,14 @@ def where_of(lines: Lines, name: str) -> dict:
 
 def collect(a) -> None:
     lines = Lines(Path(a.out) / "runs.jsonl")
-    about = lines.of("about")[0]
-    where = where_of(lines, "quick")
+    about = lines.of("about")[-1]
+    seconds = about["seconds"]
+    steps = steps_of(lines, seconds)
+    cards = [card for card in CARDS if done(lines, card.id, steps)] if steps else []
+    if not cards:
+        raise SystemExit(f"{lines.path} holds no run of a card: do them with `many`")
+    where = where_of(lines, cards[0].id)
     where["commit"] = where["commit"] or a.commit
-    steps = settled(lines)
-    seconds = lines.of("steps")[-1]["seconds"]
     record = {
         "command": f"python experiments/checks/cards.py many --seconds {seconds:g}",
         "workers": about["workers"],
@@ -388,12 +411,11 @@ def collect(a) -> None:
         "cards": {},
     }
     # The months of a sea that moves are others on other machines: of no use as stored runs.
-    for name in (n for n in BASES[:-1] if lines.of("run", n)):
+    for name in (n for n in BASES[:-1] if any("stored" not in r for r in lines.of("run", n))):
         write_base(lines, name, steps, seconds, where_of(lines, name), a.into)
-    for card in CARDS:
-        if card.id in steps:
-            row = record["cards"][card.id] = about_card(card, lines, steps, seconds)
-            print(f"{card.title} ({card.base}): {row['verdict']}")
+    for card in cards:
+        row = record["cards"][card.id] = about_card(card, lines, steps, seconds)
+        print(f"{card.title} ({card.base}): {row['verdict']}")
     record["large"] = {name: large_stage(*runs) for name, runs in LARGE.items()}
     record["longest"] = {name: large_stage(*runs) for name, runs in LONGEST.items()}
     write_results(record, a.into / "cards.json")
@@ -404,7 +426,9 @@ def about_card(card: Card, lines: Lines, steps: dict[str, int], seconds: float) 
     runs, base = (done(lines, name, steps) for name in (card.id, card.base))
     found = {exam: decided(runs, base, exam) for exam in card.exams}
     plan = plan_of(card.id, seconds)
-    here, there = (where_of(lines, name)["machine"] for name in (card.id, card.base))
+    ratios = ratios_of(lines, card.id)
+    ratio = statistics.median(ratios)
+    ms = statistics.median(row["ms"]["base"] for row in lines.of("speed", card.id))
     return {
         "title": card.title,
         "group": card.group,
@@ -412,12 +436,9 @@ def about_card(card: Card, lines: Lines, steps: dict[str, int], seconds: float) 
         "change": plan.words,
         "where": where_of(lines, card.id),
         "sources": plan.sources,
-        "steps": {
-            "base": steps[card.base],
-            "change": steps[card.id],
-            "by_whole_runs": (refined(lines, steps) if here == there else steps)[card.id],
-        },
-        "ms_per_step": run_ms(base, runs) if here == there else looks_ms(lines, card.id),
+        "steps": {"base": steps[card.base], "change": steps[card.id]},
+        "ms_per_step": {"base": ms, "change": ms * ratio},
+        "ratio": {"median": ratio, "of_processes": ratios},
         "cpu_s": statistics.median(run["cpu_s"] for run in runs),
         "seeds": [run["seed"] for run in runs],
         "rmse_K": {
@@ -471,18 +492,6 @@ def by_unit(path: Path) -> tuple[np.ndarray, np.ndarray]:
     return total["square_sum"], total["weight_sum"]
 
 
-def run_ms(*settings: list[dict]) -> dict:
-    """Milliseconds of a step, by whole runs."""
-    both = (statistics.median(1000 * r["seconds"] / r["steps"] for r in runs) for runs in settings)
-    return dict(zip(("base", "change"), both, strict=True))
-
-
-def looks_ms(lines: Lines, name: str) -> dict:
-    """The same by the short looks, both settings in turn in one process."""
-    taken = [row["ms"] for row in lines.of("speed", name)]
-    return {which: statistics.median(ms[which] for ms in taken) for which in ("base", "change")}
-
-
 def decided(runs, base, exam: str) -> dict:
     squares, of_base = (np.array([r["exams"][exam]["square_sum"] for r in x]) for x in (runs, base))
     weights = np.array(base[0]["exams"][exam]["weight_sum"])
@@ -502,6 +511,7 @@ def write_base(lines: Lines, name: str, steps: dict, seconds: float, where: dict
         {key: run[key] for key in ("seed", "steps", "seconds")} | run["exams"][exam]
         for run in done(lines, name, steps)
     ]
+    ms = statistics.median(1000 * run["seconds"] / run["steps"] for run in runs)
     record = {
         "format": comparing.FORMAT,
         "command": f"python experiments/checks/cards.py many --seconds {seconds:g}",
@@ -511,7 +521,7 @@ def write_base(lines: Lines, name: str, steps: dict, seconds: float, where: dict
         "budget": {
             "asked": {"seconds": seconds},
             "steps": dict.fromkeys(("base", "change"), steps[name]),
-            "ms_per_step": run_ms(runs, runs),
+            "ms_per_step": dict.fromkeys(("base", "change"), ms),
         },
         "exam": comparing._about(exam),
         "first_guess": about["first_guess"][exam],
@@ -550,8 +560,8 @@ def main() -> None:
     p.add_argument("--seconds", type=float, default=60)
     p.add_argument("--wall", type=float, default=480)
     p.add_argument("--seeds", type=int, default=3)
-    p.add_argument("--base-seeds", type=int, default=10)
-    p.add_argument("--rounds", type=int, default=2)
+    p.add_argument("--base-seeds", type=int, default=3)
+    p.add_argument("--rounds", type=int, default=3)
     p.add_argument("--only", nargs="+", choices=sorted(BY_ID))
     p.add_argument("--bases", nargs="+", choices=BASES, default=BASES[:-1])
     p.set_defaults(go=many)
