@@ -120,6 +120,8 @@ def test_half_a_line_is_no_run(cards, tmp_path):
         f.write('{"kind": "run", "name": "ema", "se')  # killed here
     again = cards.Lines(lines.path)
     assert [r["seed"] for r in again.of("run", "ema")] == [0] and again.of("run", "deaf") == []
+    again.add({"kind": "run", "name": "deaf", "seed": 1})
+    assert [r["name"] for r in cards.Lines(lines.path).of("run")] == ["ema", "deaf"]
 
 
 def looks(cards, lines, name, *ms):
@@ -146,7 +148,10 @@ def test_stored_runs_are_used_where_they_are_the_same_runs(cards, tmp_path, monk
     looks(cards, lines, "deaf", (100, 100))
     lines.add(found)
     cards.use_stored("quick", lines, 60)
+    del lines.rows[-3:]
+    lines.path.write_text("".join(json.dumps(row) + "\n" for row in lines.rows))  # stopped, and
     cards.use_stored("quick", lines, 60)  # begun again
+    cards.use_stored("quick", lines, 60)
     runs = cards.done(cards.Lines(lines.path), "quick", cards.steps_of(lines, 60))
     assert [run["seed"] for run in runs] == list(range(10)) and len(lines.of("run")) == 10
 

@@ -231,7 +231,9 @@ class Lines:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         if self.path.exists():
             text = self.path.read_text(encoding="utf-8")
-            self.rows = [json.loads(line) for line in text.splitlines() if line.endswith("}")]
+            whole = text[: text.rfind("\n") + 1]  # what was cut off would spoil the next line
+            self.path.write_text(whole, encoding="utf-8")
+            self.rows = [json.loads(line) for line in whole.splitlines()]
 
     def add(self, row: dict) -> None:
         self.rows.append(row)
@@ -300,9 +302,9 @@ def use_stored(name: str, lines: Lines, seconds: float) -> None:
     about = lines.of("base", name)[-1]
     if about["differs"]:
         print(f"{name} is run again, the stored runs are not used: {about['differs']}", flush=True)
-    elif not lines.of("run", name):
-        stored = stored_base(name, seconds)
-        for run in stored["runs"]:
+    else:
+        stored, have = stored_base(name, seconds), {r["seed"] for r in lines.of("run", name)}
+        for run in (r for r in stored["runs"] if r["seed"] not in have):
             sums = {key: run[key] for key in ("rmse_K", "square_sum", "weight_sum")}
             row = {"name": name, "seed": run["seed"], "asked": stored["budget"]["steps"]["base"]}
             lines.add({"kind": "run", "stored": True, **row, "exams": {exams_of(name)[0]: sums}})
